@@ -1,0 +1,1 @@
+"""People: what the line knows of a learner, and where that comes from."""

@@ -1,0 +1,1 @@
+"""Roll-up: course and unit aggregates, assessment scores, completion, reconciliation."""

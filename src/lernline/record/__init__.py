@@ -1,0 +1,1 @@
+"""What happened: batches, enrolments, lesson and assessment updates."""

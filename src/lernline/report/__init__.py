@@ -1,0 +1,1 @@
+"""Reports: what was asked, the rows, the file, its seal."""

@@ -1,0 +1,97 @@
+"""CSV by RFC 4180 inside the dataframe expression: each row becomes one text, and the column's buffer is the file.
+
+Measured for the thirteen columns and two scores of the documented layout, 1,000,000 rows of 141 bytes on two cores:
+the line built in the expression 1.8 s (quotes where needed); pyarrow's CSV writer 2.5 s more than the bare
+expression, and it quotes every text; Python's csv module 6 s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import tzinfo
+from typing import TYPE_CHECKING, Any
+
+from lernline.report import zones
+from lernline.report.definition import Column
+
+if TYPE_CHECKING:
+    import narwhals as nw
+    import pyarrow as pa
+
+LINE = "line"
+_QUOTED = (",", '"', "\n", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def header(columns: Sequence[Column], *, neutralise: bool = False) -> bytes:
+    """The header line."""
+    labels = (_neutral(column.label) if neutralise else column.label for column in columns)
+    return (",".join(_quoted(label) for label in labels) + "\n").encode()
+
+
+def _neutral(text: str) -> str:
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"' if any(sign in text for sign in _QUOTED) else text
+
+
+def lines(
+    frame: nw.LazyFrame[Any], columns: Sequence[Column], zone: tzinfo, *, neutralise: bool = False
+) -> nw.LazyFrame[Any]:
+    """The frame's rows in order of ``row``, each as one text that ends with a line feed, in the column ``line``."""
+    import narwhals as nw  # noqa: PLC0415  heavy, and needed where a file is made only
+
+    texts = frame.select("row", *(_text(column, zone, neutralise).alias(column.name) for column in columns))
+    cells = (_cell(column).fill_null("") for column in columns)
+    # nothing is null any more, so that ignoring nulls only spares the engine from looking
+    whole = nw.concat_str([nw.concat_str(cells, separator=",", ignore_nulls=True), nw.lit("\n")], ignore_nulls=True)
+    return texts.select("row", whole.alias(LINE)).sort("row").select(LINE)
+
+
+def _text(column: Column, zone: tzinfo, neutralise: bool) -> nw.Expr:
+    import narwhals as nw  # noqa: PLC0415  as above
+
+    value = nw.col(column.name)
+    match column.type:
+        case "integer":
+            return value.cast(nw.String)
+        case "number":
+            whole = value.cast(nw.Int64).cast(nw.String)
+            return nw.when(value == value.floor()).then(whole).otherwise(value.round(6).cast(nw.String))
+        case "time":
+            stamp = zones.local(value, zone).dt.to_string("%Y-%m-%d %H:%M:%S:%f").str.slice(0, 23)
+            return nw.concat_str([stamp, zones.suffix(value, zone)])
+        case "day":
+            return zones.local(value, zone).dt.to_string("%d/%m/%Y")
+        case "text" if neutralise:
+            formula = nw.any_horizontal(*(value.str.starts_with(sign) for sign in _FORMULA), ignore_nulls=False)
+            return nw.when(formula).then(nw.concat_str([nw.lit("'"), value], ignore_nulls=True)).otherwise(value)
+        case _:
+            return value
+
+
+def _cell(column: Column) -> nw.Expr:
+    import narwhals as nw  # noqa: PLC0415  as above
+
+    value = nw.col(column.name)
+    if column.type != "text":
+        return value
+    special = nw.any_horizontal(*(value.str.contains(sign, literal=True) for sign in _QUOTED), ignore_nulls=False)
+    doubled = value.str.replace_all('"', '""', literal=True)
+    return nw.when(special).then(nw.concat_str([nw.lit('"'), doubled, nw.lit('"')], ignore_nulls=True)).otherwise(value)
+
+
+def buffers(table: pa.Table) -> Iterator[memoryview]:
+    """The bytes of the column ``line``, without copying them."""
+    for chunk in table.column(LINE).chunks:
+        if len(chunk):
+            _validity, offsets, data = chunk.buffers()
+            first, last = _bounds(offsets, chunk.offset, len(chunk))
+            yield memoryview(data)[first:last]
+
+
+def _bounds(offsets: pa.Buffer, start: int, length: int) -> tuple[int, int]:
+    view = memoryview(offsets).cast("i")
+    return view[start], view[start + length]

@@ -1,0 +1,199 @@
+"""Bulk reads of one batch as Arrow tables, page by page of learners, through ADBC under one snapshot.
+
+The tables are laid out so that a page is a contiguous range of keys: what is read is what the batch holds,
+whatever else the database holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import adbc_driver_sqlite.dbapi as adbc
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lernline.model import Batch
+from lernline.store.port import CourseShape
+from lernline.store.sql.engine import Database
+from lernline.store.sql.rows import PROFILE_COLUMNS
+
+_OF_BATCH = "e.batchid = ?1 AND e.courseid = ?2 AND coalesce(e.active, 1) = 1"
+_HOLDS = "(e.{0} IS NOT NULL AND e.{0} NOT IN ('', '[]', 'null'))"
+_COUNT = f"SELECT count(*) AS n FROM user_enrolments e WHERE {_OF_BATCH}"  # noqa: S608  constants only
+_ENROLMENTS = f"""
+SELECT e.userid AS userid, e.enrolled_date AS enrolled_date, coalesce(e.enrolleddate, '') AS enrolleddate,
+       e.completedon AS completedon, coalesce(e.status, 0) AS status,
+       {_HOLDS.format("issued_certificates")} OR {_HOLDS.format("certificates")} AS issued,
+       CASE WHEN e.rollup = ?3 THEN coalesce(e.progress, 0)
+            ELSE (SELECT count(*) FROM json_each(coalesce(e.contentstatus, '{{}}')) s
+                  WHERE s.value = 2 AND s.key IN (SELECT r.value FROM json_each(?4) r)) END AS completed
+FROM user_enrolments e
+WHERE {_OF_BATCH} AND e.userid > ?5
+ORDER BY e.userid LIMIT ?6
+"""  # noqa: S608  constants only
+# a row whose roll-up knew another tree, or that somebody else wrote, is counted from the statuses of its lessons
+_UNITS = f"""
+WITH member(unitid, contentid) AS MATERIALIZED (SELECT m.value ->> 0, m.value ->> 1 FROM json_each(?3) m)
+SELECT a.user_id AS userid, a.activity_id AS unitid,
+       CAST(coalesce(json_extract(a.aggregates, '$.completedCount'), 0) AS INTEGER) AS completed
+FROM json_each(?4) u
+JOIN user_activity_agg a ON a.context_id = 'cb:' || ?1 AND a.activity_id = u.value AND a.activity_type = 'Course'
+     AND a.user_id BETWEEN ?5 AND ?6
+JOIN user_enrolments e ON {_OF_BATCH} AND e.userid = a.user_id
+WHERE e.rollup = ?7 OR coalesce(e.contentstatus, '{{}}') = '{{}}'
+UNION ALL
+SELECT e.userid, member.unitid, count(*)
+FROM user_enrolments e JOIN json_each(e.contentstatus) s ON s.value = 2 JOIN member ON member.contentid = s.key
+WHERE {_OF_BATCH} AND e.userid BETWEEN ?5 AND ?6 AND e.rollup IS NOT ?7 AND coalesce(e.contentstatus, '{{}}') <> '{{}}'
+GROUP BY e.userid, member.unitid
+"""  # noqa: S608  constants only
+_SCORES = """
+SELECT a.user_id AS userid, x.value AS contentid, CAST(s.value AS REAL) AS score,
+       CAST(coalesce((SELECT m.value FROM json_each(a.aggregates) m WHERE m.key = 'max_score:' || x.value), 0) AS REAL)
+           AS max_score
+FROM user_activity_agg a JOIN json_each(?3) x JOIN json_each(coalesce(a.aggregates, '{}')) s
+     ON s.key = 'score:' || x.value
+WHERE a.context_id = 'cb:' || ?1 AND a.activity_id = ?2 AND a.activity_type = 'Course' AND a.user_id BETWEEN ?4 AND ?5
+UNION ALL
+SELECT t.user_id, t.content_id, CAST(max(t.total_score) AS REAL), CAST(coalesce(t.total_max_score, 0) AS REAL)
+FROM assessment_aggregator t
+LEFT JOIN user_activity_agg a ON a.context_id = 'cb:' || ?1 AND a.activity_id = ?2 AND a.user_id = t.user_id
+     AND a.activity_type = 'Course'
+WHERE t.batch_id = ?1 AND t.course_id = ?2 AND t.user_id BETWEEN ?4 AND ?5
+      AND t.content_id IN (SELECT x.value FROM json_each(?3) x)
+      AND NOT EXISTS (SELECT 1 FROM json_each(coalesce(a.aggregates, '{}')) s WHERE s.key = 'score:' || t.content_id)
+GROUP BY t.user_id, t.content_id
+"""
+_TEXTS = PROFILE_COLUMNS[:-1]
+_PROFILES = (
+    f"SELECT u.id AS userid, {', '.join(f'''coalesce(u.{name}, '') AS {name}''' for name in _TEXTS)}"  # noqa: S608
+    " FROM json_each(?1) k JOIN user u ON u.id = k.value"
+)
+_ENROLMENT_SCHEMA = pa.schema(
+    [
+        ("userid", pa.string()),
+        ("enrolled_date", pa.int64()),
+        ("completedon", pa.int64()),
+        ("status", pa.int32()),
+        ("issued", pa.bool_()),
+        ("completed", pa.int32()),
+    ]
+)
+_UNIT_SCHEMA = pa.schema([("userid", pa.string()), ("unitid", pa.string()), ("completed", pa.int32())])
+_SCORE_SCHEMA = pa.schema(
+    [("userid", pa.string()), ("contentid", pa.string()), ("score", pa.float64()), ("max_score", pa.float64())]
+)
+_PROFILE_SCHEMA = pa.schema([("userid", pa.string()), *((name, pa.string()) for name in _TEXTS)])
+
+
+class SqlBatchReads:
+    """``BatchReads`` over SQLite; see the port for the shape of each table."""
+
+    def __init__(self, db: Database, batch: Batch, course: CourseShape) -> None:
+        self._path = db.path
+        self._batch = batch
+        self._course = course
+        self._required = _json(sorted(course.required))
+        self._members = _json([[unit, leaf] for unit, leaves in course.units.items() for leaf in sorted(leaves)])
+        self._units = _json(list(course.units))
+        self._assessments = _json(list(course.assessments))
+
+    def __enter__(self) -> Self:
+        """Begin the snapshot."""
+        self._connection = _connect(self._path, autocommit=False)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """End it."""
+        self._connection.close()
+
+    def count(self) -> int:
+        """Active enrolments in the batch."""
+        return int(self._table(_COUNT, self._of_batch)["n"][0].as_py())
+
+    def enrolments(self, page_size: int) -> Iterator[pa.Table]:
+        """Active enrolments in pages ordered by ``userid``."""
+        after = ""
+        while True:
+            rows = self._table(_ENROLMENTS, (*self._of_batch, self._course.version, self._required, after, page_size))
+            if rows.num_rows:
+                yield self._typed(rows)
+                after = rows["userid"][-1].as_py()
+            if rows.num_rows < page_size:
+                return
+
+    def units(self, page: pa.Table) -> pa.Table:
+        """Completed required leaves per nested collection for the learners of a page."""
+        if not self._course.units or not page.num_rows:
+            return _UNIT_SCHEMA.empty_table()
+        parameters = (*self._of_batch, self._members, self._units, *_range(page), self._course.version)
+        return self._table(_UNITS, parameters).cast(_UNIT_SCHEMA)
+
+    def scores(self, page: pa.Table) -> pa.Table:
+        """Best attempt per assessment for the learners of a page; a maximum of 0 is unknown."""
+        if not self._course.assessments or not page.num_rows:
+            return _SCORE_SCHEMA.empty_table()
+        rows = self._table(_SCORES, (*self._of_batch, self._assessments, *_range(page))).cast(_SCORE_SCHEMA)
+        known = pc.if_else(pc.greater(rows["max_score"], 0.0), rows["max_score"], pa.scalar(None, pa.float64()))
+        return rows.set_column(3, "max_score", known)
+
+    @property
+    def _of_batch(self) -> tuple[str, str]:
+        return self._batch.batchid, self._batch.courseid
+
+    def _typed(self, rows: pa.Table) -> pa.Table:
+        dates = pc.coalesce(rows["enrolled_date"].cast(pa.int64()), _legacy_instants(rows["enrolleddate"]))
+        completed = rows["completed"].cast(pa.int32())
+        if not self._course.tree_known:
+            completed = pa.nulls(rows.num_rows, pa.int32())
+        columns = [
+            rows["userid"],
+            dates,
+            rows["completedon"].cast(pa.int64()),
+            rows["status"].cast(pa.int32()),
+            rows["issued"].cast(pa.bool_()),
+            completed,
+        ]
+        return pa.Table.from_arrays(columns, schema=_ENROLMENT_SCHEMA)
+
+    def _table(self, query: str, parameters: tuple[object, ...]) -> pa.Table:
+        return _fetch(self._connection, query, parameters)
+
+
+def profile_table(db: Database, user_ids: pa.StringArray) -> pa.Table:
+    """Profiles of those learners that are known, all columns text; absent values are empty."""
+    with _connect(db.path, autocommit=True) as connection:
+        rows = _fetch(connection, _PROFILES, (_json(user_ids.to_pylist()),))
+    return rows.cast(_PROFILE_SCHEMA)
+
+
+def _legacy_instants(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Epoch ms of ``yyyy-MM-dd HH:mm:ss:SSSZ``; text of another form is null."""
+    form = r"^(?P<d>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d):(?P<f>\d{3})(?P<s>[+-])(?P<h>\d\d):?(?P<m>\d\d)$"
+    parts = pc.extract_regex(texts, form)
+    moments = pc.strptime(pc.struct_field(parts, "d"), "%Y-%m-%d %H:%M:%S", "ms", error_is_null=True).cast(pa.int64())
+    hours, minutes = (pc.struct_field(parts, name).cast(pa.int64()) for name in ("h", "m"))
+    offset = pc.multiply(pc.add(pc.multiply(hours, 60), minutes), 60_000)
+    signed = pc.if_else(pc.equal(pc.struct_field(parts, "s"), "-"), pc.negate(offset), offset)
+    return pc.subtract(pc.add(moments, pc.struct_field(parts, "f").cast(pa.int64())), signed)
+
+
+def _range(page: pa.Table) -> tuple[str, str]:
+    return page["userid"][0].as_py(), page["userid"][-1].as_py()
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _connect(path: Path, *, autocommit: bool) -> Any:
+    return adbc.connect(f"file:{path}?mode=ro", autocommit=autocommit)
+
+
+def _fetch(connection: Any, query: str, parameters: tuple[object, ...]) -> pa.Table:
+    with connection.cursor() as cursor:
+        cursor.execute(query, parameters)
+        return cursor.fetch_arrow_table()

@@ -1,0 +1,97 @@
+"""The embedded event log: a table beside the state, so that state, events and offsets share one transaction."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import msgspec
+from sqlalchemy import Connection
+
+from lernline.clock import Clock
+from lernline.model import Event
+from lernline.store.sql.commits import append_events
+from lernline.store.sql.engine import Database
+from lernline.stream.port import Poll, Record
+
+_IDLE_SECONDS = 0.004
+_headers = msgspec.json.Decoder(dict[str, str])
+_COLUMNS = "position, topic, key, value, headers, appended_at"
+
+
+class EmbeddedLog:
+    """``Stream`` over the ``event_log`` and ``consumer_offset`` tables. One log, so offsets order all topics."""
+
+    def __init__(self, db: Database, clock: Clock) -> None:
+        self.db = db
+        self.clock = clock
+
+    def append(self, events: Sequence[Event]) -> int:
+        """Put events on their topics; they are on disk when this returns. Gives the offset of the last."""
+        with self.db.writing() as connection:
+            append_events(connection, events, self.clock.now_ms())
+            return int(connection.exec_driver_sql("SELECT last_insert_rowid()").scalar_one())
+
+    def poll(self, group: str, topics: Sequence[str], limit: int, max_wait: float) -> Poll:
+        """Up to ``limit`` records of ``topics`` after the group's position; see ``Stream.poll``."""
+        deadline = time.monotonic() + max_wait
+        while True:
+            with self.db.reading() as connection:
+                start = _position(connection, group)
+                records = _select(connection, topics, start, limit=limit)
+            if records or time.monotonic() >= deadline:
+                return Poll(records, start, records[-1].offset if records else start)
+            time.sleep(_IDLE_SECONDS)
+
+    def pending(self, group: str, topics: Sequence[str], key: str) -> list[Record]:
+        """Records of one key that the group has not committed: the tail itself."""
+        with self.db.reading() as connection:
+            return _select(connection, topics, _position(connection, group), key=key)
+
+    def end(self) -> int:
+        """Offset of the newest record (0 when the log is empty)."""
+        with self.db.reading() as connection:
+            return int(connection.exec_driver_sql("SELECT coalesce(max(position), 0) FROM event_log").scalar_one())
+
+    def committed(self, group: str) -> int:
+        """Offset of the last record that the group has handled."""
+        with self.db.reading() as connection:
+            return _position(connection, group)
+
+    def lag(self, group: str, topics: Sequence[str]) -> int:
+        """Records of ``topics`` that the group has not committed."""
+        marks = ", ".join("?" * len(topics))
+        query = f"SELECT count(*) FROM event_log WHERE position > ? AND topic IN ({marks})"  # noqa: S608  only marks
+        with self.db.reading() as connection:
+            return int(connection.exec_driver_sql(query, (_position(connection, group), *topics)).scalar_one())
+
+    def prune(self, before_ms: int) -> int:
+        """Drop records that are older and that every group has read; gives how many."""
+        with self.db.writing() as connection:
+            gone = connection.exec_driver_sql(
+                "DELETE FROM event_log WHERE appended_at < ?"
+                " AND position <= (SELECT coalesce(min(position), 0) FROM consumer_offset)",
+                (before_ms,),
+            )
+            return gone.rowcount
+
+
+def _position(connection: Connection, group: str) -> int:
+    query = "SELECT position FROM consumer_offset WHERE consumer_group = ?"
+    return int(connection.exec_driver_sql(query, (group,)).scalar() or 0)
+
+
+def _select(
+    connection: Connection, topics: Sequence[str], start: int, *, key: str | None = None, limit: int = -1
+) -> list[Record]:
+    marks = ", ".join("?" * len(topics))
+    where = "" if key is None else "key = ? AND "
+    query = (
+        f"SELECT {_COLUMNS} FROM event_log WHERE {where}position > ? AND topic IN ({marks})"  # noqa: S608  only marks
+        " ORDER BY position LIMIT ?"
+    )
+    parameters = (*(() if key is None else (key,)), start, *topics, limit)
+    return [
+        Record(topic, record_key, value, position, appended_at, _headers.decode(headers) if headers else {})
+        for position, topic, record_key, value, headers, appended_at in connection.exec_driver_sql(query, parameters)
+    ]

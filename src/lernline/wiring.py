@@ -1,0 +1,145 @@
+"""The one place that chooses adapters: settings in, a ``Line`` with everything that stations and faces need out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from lernline.catalog.courses import Courses
+from lernline.catalog.relations import AssessmentKinds
+from lernline.clock import Clock, SystemClock
+from lernline.record.updates import Updates
+from lernline.settings import Settings
+from lernline.store.sql.engine import Database
+from lernline.store.sql.schema import bring_up_to_date
+from lernline.store.sql.store import SqlStore
+from lernline.stream.embedded import EmbeddedLog
+from lernline.stream.worker import Stage, Worker
+from lernline.telemetry import count_stage
+from lernline.times import zone_named
+
+if TYPE_CHECKING:
+    from lernline.blob.port import BlobStore
+    from lernline.catalog.search import ContentSearch
+    from lernline.certify.issuing import Certifier
+    from lernline.certify.requests import LineSettings
+
+STATIONS = ("progress", "assessments", "certify", "catalog")
+
+
+class Line:
+    """A running installation: ports behind their adapters, and the services that several faces share."""
+
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+        self.settings = settings
+        self.clock: Clock = clock or SystemClock()
+        self.zone = zone_named(settings.time_zone)
+        self.db = Database(settings.database)
+        bring_up_to_date(self.db)
+        self.store = SqlStore(self.db, self.clock, settings.time_zone)
+        self.stream = EmbeddedLog(self.db, self.clock)
+        self.kinds = AssessmentKinds(
+            content_types=frozenset(settings.assessment_content_types),
+            primary_categories=frozenset(settings.assessment_primary_categories),
+        )
+        self.courses = Courses(self.store, self.kinds)
+        self.updates = Updates(
+            self.store, self.stream, self.clock, self.zone, attempts_limit=settings.assessment_attempts_limit
+        )
+
+    @cached_property
+    def blob(self) -> BlobStore:
+        """Where report files lie."""
+        from lernline.blob.local import LocalBlobs  # noqa: PLC0415  only faces that touch files load it
+
+        return LocalBlobs(self.settings.files)
+
+    @cached_property
+    def search(self) -> ContentSearch:
+        """The platform's content search where one is set, else the local catalog."""
+        from lernline.catalog.search import PlatformSearch, local_search  # noqa: PLC0415
+
+        if self.settings.platform_search_url:
+            return PlatformSearch(self.settings.platform_search_url, timeout_s=self.settings.platform_timeout_seconds)
+        return local_search(self.store)
+
+    @cached_property
+    def certifier(self) -> Certifier:
+        """Signs certificates with the installation's key."""
+        from lernline.certify.issuing import Certifier  # noqa: PLC0415  canonicalisation is slow to load
+        from lernline.certify.keys import load_or_create_keys  # noqa: PLC0415
+
+        issuing = load_or_create_keys(self.settings.keys / "issuer", self.settings.certificate_domain or None)
+        return Certifier(issuing, self.public_url)
+
+    @property
+    def certificate_settings(self) -> LineSettings:
+        """What the criteria need to know of the installation."""
+        from lernline.certify.requests import LineSettings  # noqa: PLC0415
+
+        return LineSettings(
+            base_path=f"{self.public_url}/certs",
+            supported_types=self.settings.assessment_content_types,
+            zone=self.zone,
+        )
+
+    @property
+    def public_url(self) -> str:
+        """The address that links and QR codes carry."""
+        return (self.settings.public_url or f"http://{self.settings.host}:{self.settings.port}").rstrip("/")
+
+    def stage(self, name: str) -> Stage:
+        """One station's stage, by the name that ``--stations`` takes."""
+        if name == "progress":
+            from lernline.progress.stage import ProgressStage  # noqa: PLC0415  a process loads what it runs
+
+            return ProgressStage(self.store, self.courses, self.clock, self.settings.default_channel)
+        if name == "assessments":
+            from lernline.progress.assessment_stage import AssessmentStage  # noqa: PLC0415
+
+            return AssessmentStage(
+                self.store,
+                self.courses,
+                self.clock,
+                attempts_limit=self.settings.assessment_attempts_limit,
+                guard_question_count=self.settings.assessment_skip_missing_records,
+            )
+        if name == "certify":
+            from lernline.certify.stage import CertifyStage  # noqa: PLC0415
+
+            return CertifyStage(
+                self.store,
+                self.courses,
+                self.certifier,
+                self.clock,
+                self.certificate_settings,
+                self.settings.default_channel,
+            )
+        if name == "catalog":
+            from lernline.catalog.stage import CatalogStage  # noqa: PLC0415
+
+            return CatalogStage(self.store, self.kinds, self.clock)
+        raise ValueError(f"there is no station {name!r}; choose among {', '.join(STATIONS)}")
+
+    def worker(self, station: str, committed: Callable[[str, dict[str, int]], None] = count_stage) -> Worker:
+        """A worker that drives one station."""
+        return Worker(
+            self.stage(station),
+            self.stream,
+            self.store,
+            self.clock,
+            size=self.settings.worker_batch_size,
+            wait=self.settings.worker_batch_wait_ms / 1000,
+            committed=committed,
+        )
+
+    def drain(self, committed: Callable[[str, dict[str, int]], None] = count_stage) -> None:
+        """Run every station until nothing is pending; for commands and tests that want the line at rest."""
+        workers = [self.worker(station, committed) for station in STATIONS]
+        while any(worker.run_once() for worker in workers):
+            pass
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self.db.close()

@@ -1,0 +1,59 @@
+"""Cases that are expected to fail because their room is still to be built, by area; a case that passes must leave."""
+
+from collections.abc import Callable
+from typing import Final
+
+from .cases import Case
+
+CERTIFICATES: Final = "certificates complete"
+PEOPLE: Final = "people and pipeline complete"
+EXHAUSTS: Final = "exhausts complete"
+
+_AREAS: Final[dict[str, str]] = {
+    "api/aggregation": PEOPLE,
+    "api/certificate": CERTIFICATES,
+    "api/group_summary": PEOPLE,
+    "pipeline/merge": PEOPLE,
+    "pipeline/notify": PEOPLE,
+    "pipeline/usercache": PEOPLE,
+    "pipeline/userdelete": PEOPLE,
+    "certificates/add": CERTIFICATES,
+    "certificates/assertion": CERTIFICATES,
+    "certificates/expiry": CERTIFICATES,
+    "certificates/issue": CERTIFICATES,
+    "certificates/issued": CERTIFICATES,
+    "certificates/legacy": CERTIFICATES,
+    "certificates/policy": CERTIFICATES,
+    "certificates/rc": CERTIFICATES,
+    "certificates/registry": CERTIFICATES,
+    "certificates/remove": CERTIFICATES,
+    "certificates/score": CERTIFICATES,
+    "certificates/svg": CERTIFICATES,
+    "certificates/template": CERTIFICATES,
+    "certificates/user": CERTIFICATES,
+    "exhaust/assessment": PEOPLE,
+    "exhaust/batch": PEOPLE,
+    "exhaust/collection": PEOPLE,
+    "exhaust/job": EXHAUSTS,
+    "exhaust/old": PEOPLE,
+    "exhaust/program": EXHAUSTS,
+    "exhaust/response": EXHAUSTS,
+    "exhaust/score": PEOPLE,
+    "exhaust/security": EXHAUSTS,
+    "exhaust/userinfo": EXHAUSTS,
+}
+_PARTS_OF_AREAS: Final[tuple[tuple[str, Callable[[Case], bool], str], ...]] = (
+    ("api/dataset", lambda case: "/dataset/get/" in case.path, EXHAUSTS),
+    ("api/batch", lambda case: case.path.endswith("/participants/list"), PEOPLE),
+)
+_BUILT_EARLY: Final[frozenset[str]] = frozenset()
+
+
+def room_for(case: Case) -> str | None:
+    """The room that the case waits for, None when it has to pass."""
+    if case.id in _BUILT_EARLY:
+        return None
+    for area, waits, room in _PARTS_OF_AREAS:
+        if case.area == area and waits(case):
+            return room
+    return _AREAS.get(case.area)
