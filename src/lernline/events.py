@@ -6,7 +6,7 @@ Times are epoch milliseconds.
 
 from __future__ import annotations
 
-import uuid
+import hashlib
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -14,7 +14,6 @@ import msgspec
 
 DEFAULT_CHANNEL = "in.sunbird"
 
-_NAMESPACE = uuid.UUID("6c65726e-6c69-5e65-8000-000000000001")
 _PIPELINE = {"pdata": {"ver": "1.0", "id": "org.sunbird.platform"}}
 _AUDIT_PDATA = {"ver": "3.0", "id": "org.sunbird.learning.platform", "pid": "course-progress-updater"}
 _ENROLMENT_PDATA = {"ver": "3.0", "id": "org.sunbird.learning.platform", "pid": "lms-service"}
@@ -28,12 +27,12 @@ _encode = msgspec.json.Encoder().encode
 
 
 def message_id(at_ms: int, *cause: object) -> str:
-    """``LP.<ms>.<uuid5>`` of a cause; the same cause and time give the same id."""
+    """``LP.<ms>.<uuid>`` of a cause; the same cause and time give the same id."""
     return f"LP.{at_ms}.{_derived(cause)}"
 
 
 def audit_id(*cause: object) -> str:
-    """``LP.AUDIT.<uuid5>`` of a cause."""
+    """``LP.AUDIT.<uuid>`` of a cause."""
     return f"LP.AUDIT.{_derived(cause)}"
 
 
@@ -187,8 +186,10 @@ def batch_audit(
     )
 
 
-def _derived(cause: tuple[object, ...]) -> uuid.UUID:
-    return uuid.uuid5(_NAMESPACE, _encode([str(part) for part in cause]).decode())
+def _derived(cause: tuple[object, ...]) -> str:
+    """A name-based UUID (version 8: the hash is ours, and several times faster than version 5's) of a cause."""
+    digest = hashlib.blake2b(_encode([str(part) for part in cause]), digest_size=16).hexdigest()
+    return f"{digest[:8]}-{digest[8:12]}-8{digest[13:16]}-a{digest[17:20]}-{digest[20:]}"
 
 
 def _job_request(
@@ -218,7 +219,7 @@ def _audit(
     at_ms: int,
     channel: str,
 ) -> bytes:
-    derived = str(_derived(cause))
+    derived = _derived(cause)
     return _encode(
         {
             "actor": {"id": actor, "type": "User"},

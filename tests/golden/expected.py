@@ -9,7 +9,7 @@ CERTIFICATES: Final = "certificates complete"
 PEOPLE: Final = "people and pipeline complete"
 EXHAUSTS: Final = "exhausts complete"
 
-_AREAS: Final[dict[str, str]] = {
+AREAS: Final[dict[str, str]] = {
     "api/aggregation": PEOPLE,
     "api/certificate": CERTIFICATES,
     "api/group_summary": PEOPLE,
@@ -42,18 +42,18 @@ _AREAS: Final[dict[str, str]] = {
     "exhaust/security": EXHAUSTS,
     "exhaust/userinfo": EXHAUSTS,
 }
-_PARTS_OF_AREAS: Final[tuple[tuple[str, Callable[[Case], bool], str], ...]] = (
+PARTS_OF_AREAS: Final[tuple[tuple[str, Callable[[Case], bool], str], ...]] = (
     ("api/dataset", lambda case: "/dataset/get/" in case.path, EXHAUSTS),
     ("api/batch", lambda case: case.path.endswith("/participants/list"), PEOPLE),
 )
-_BUILT_EARLY: Final[frozenset[str]] = frozenset()
+BUILT_EARLY: Final[frozenset[str]] = frozenset()
 
 
 def room_for(case: Case) -> str | None:
     """The room that the case waits for, None when it has to pass."""
-    if case.id in _BUILT_EARLY:
+    if case.id in BUILT_EARLY:
         return None
-    for area, waits, room in _PARTS_OF_AREAS:
+    for area, waits, room in PARTS_OF_AREAS:
         if case.area == area and waits(case):
             return room
-    return _AREAS.get(case.area)
+    return AREAS.get(case.area)

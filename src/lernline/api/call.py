@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
+import inspect
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qs
 
 import msgspec
@@ -13,6 +14,9 @@ from lernline.api.access import Access
 from lernline.api.principals import Principal
 from lernline.errors import BadRequest, catalogued
 from lernline.record.desk import Actor
+
+if TYPE_CHECKING:
+    from lernline.api.face import Face
 
 Method = Literal["GET", "POST", "PATCH"]
 
@@ -110,11 +114,12 @@ def decode(body: bytes) -> Any:
         raise BadRequest(f"The body is not valid JSON: {problem}") from None
 
 
-Handler = Callable[[Call], Any]
-AsyncHandler = Callable[[Call], Awaitable[Any]]
+Handler = Callable[["Face", Call], Any]
+AsyncHandler = Callable[["Face", Call], Awaitable[Any]]
 
 
-class Route(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class Route:
     """One operation of the API under its service path and all its other paths.
 
     Attributes:
@@ -150,4 +155,4 @@ class Route(msgspec.Struct, frozen=True):
     @property
     def is_async(self) -> bool:
         """Whether the handler runs on the loop."""
-        return asyncio.iscoroutinefunction(self.handler)
+        return inspect.iscoroutinefunction(self.handler)

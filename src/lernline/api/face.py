@@ -22,7 +22,7 @@ from lernline.api.call import Answer, Call, Route
 from lernline.api.envelope import DatasetEnvelope, Envelope, LmsEnvelope
 from lernline.api.gather import Gatherer
 from lernline.api.principals import Principal
-from lernline.errors import Forbidden, LernlineError, TooLarge, Unauthenticated, catalogued
+from lernline.errors import BadRequest, Forbidden, LernlineError, TooLarge, Unauthenticated, catalogued
 from lernline.record.update_rules import StateUpdate
 from lernline.record.updates import StateQuery, UpdateOutcome
 from lernline.telemetry import request_seconds, requests_answered
@@ -135,7 +135,7 @@ class _Bound:
             body = self.envelope.failure(status, problem.code, problem.message, trace, details)
             if status in {429, 503}:
                 extra = ((b"retry-after", str(RETRY_AFTER).encode()),)
-        except Exception:  # noqa: BLE001  the last line of defence: the log learns it, the client does not
+        except Exception:
             log.exception("request failed", route=self._route.path, trace=trace)
             status = 500
             problem = catalogued("INTERNAL_ERROR")
@@ -159,8 +159,8 @@ class _Bound:
         if not route.judges_itself:
             self._judge(call)
         if route.is_async:
-            return await route.handler(call)
-        return await face.on_thread(route.handler, call)
+            return await route.handler(face, call)
+        return await face.on_thread(route.handler, face, call)
 
     def _judge(self, call: Call) -> None:
         """The route's rule, over the whole request.
@@ -251,8 +251,6 @@ def decode_typed(decoder: msgspec.json.Decoder[Any], body: bytes) -> Any:
     except msgspec.ValidationError as problem:
         raise wrong_type(problem) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
-        from lernline.errors import BadRequest  # noqa: PLC0415
-
         raise BadRequest(f"The body is not valid JSON: {problem}") from None
 
 

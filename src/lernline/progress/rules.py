@@ -35,7 +35,7 @@ class Completion(msgspec.Struct, frozen=True):
 
 def completion(statuses: Mapping[str, int], required: frozenset[str]) -> Completion:
     """Count the required leaves whose status is 2."""
-    done = sum(1 for contentid in required if statuses.get(contentid) == COMPLETED)
+    done = sum(1 for contentid, status in statuses.items() if status == COMPLETED and contentid in required)
     return Completion(done, len(required))
 
 

@@ -208,3 +208,64 @@ def is_listed(content: Content | None, *, retired: bool) -> bool:
     A course that the catalog does not know at all is shown; nothing says that it has gone.
     """
     return content is None or retired or content.status in LISTED_STATUSES
+
+
+def parse_list_query(query: Mapping[str, str]) -> ListQuery:
+    """The query of a list: ``fields``, ``batchDetails`` (names joined by commas), ``retired``, ``limit``, ``offset``.
+
+    Raises:
+        BadRequest: ``limit`` or ``offset`` is no whole number.
+    """
+
+    def names(name: str) -> tuple[str, ...]:
+        return tuple(part.strip() for part in query.get(name, "").split(",") if part.strip())
+
+    return ListQuery(
+        fields=names("fields"),
+        batch_fields=names("batchDetails"),
+        course_ids=names("courseIds"),
+        retired=query.get("retired", "").casefold() in {"true", "yes", "1"},
+        limit=_whole("limit", query.get("limit")),
+        offset=_whole("offset", query.get("offset")) or 0,
+    )
+
+
+def parse_list(request: Mapping[str, Any]) -> ListQuery:
+    """The body of a list: ``courseIds``, ``fields``, ``filters{courseId, batchId, status, retired}``, paging.
+
+    Raises:
+        BadRequest: a part has the wrong type; the message names it.
+    """
+    filters = request.get("filters")
+    if filters is None:
+        filters = {}
+    if not isinstance(filters, dict):
+        raise catalogued("DATA_TYPE_ERROR", "filters", "Map")
+    statuses = _texts("filters.status", filters.get("status"))
+    if not {"0", "1", "2"}.issuperset(statuses):
+        raise catalogued("INVALID_PROGRESS_STATUS")
+    return ListQuery(
+        fields=_texts("fields", request.get("fields")),
+        course_ids=_texts("courseIds", request.get("courseIds")) + _texts("filters.courseId", filters.get("courseId")),
+        batch_ids=_texts("filters.batchId", filters.get("batchId")),
+        statuses=tuple(int(status) for status in statuses),
+        retired=filters.get("retired") is True,
+        limit=_whole("limit", request.get("limit")),
+        offset=_whole("offset", request.get("offset")) or 0,
+    )
+
+
+def _texts(name: str, value: object) -> tuple[str, ...]:
+    """One text or number, or a list of them, as texts."""
+    values = value if isinstance(value, list) else [] if value is None else [value]
+    if any(isinstance(item, bool) or not isinstance(item, str | int) for item in values):
+        raise catalogued("DATA_TYPE_ERROR", name, "Array")
+    return tuple(str(item) for item in values)
+
+
+def _whole(name: str, value: object) -> int | None:
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool) or not str(value).isdecimal():
+        raise catalogued("DATA_TYPE_ERROR", name, "Integer")
+    return int(str(value))

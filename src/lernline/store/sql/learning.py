@@ -105,19 +105,21 @@ class LearningReads:
     def batches(self, batch_ids: Iterable[str]) -> dict[str, Batch]:
         """Batches by their id."""
         with self.db.reading() as connection:
-            found = connection.execute(_batches_by_id, as_parameter([(key,) for key in set(batch_ids)]))
+            found = connection.execute(_batches_by_id, as_parameter([(key,) for key in set(batch_ids)])).all()
             return {row[1]: rows.batch_from_row(row, self.zone_name) for row in found}
 
     def enrolments(self, keys: Iterable[EnrolmentKey]) -> dict[EnrolmentKey, Enrolment]:
         """Enrolment rows, active or not."""
         with self.db.reading() as connection:
-            found = (rows.enrolment_from_row(row) for row in connection.execute(_enrolments_by_key, as_parameter(keys)))
+            found = (
+                rows.enrolment_from_row(row) for row in connection.execute(_enrolments_by_key, as_parameter(keys)).all()
+            )
             return {enrolment.key: enrolment for enrolment in found}
 
     def enrolments_of_user(self, userid: str) -> list[Enrolment]:
         """All rows of one learner, newest enrolment first, rows without a date last."""
         with self.db.reading() as connection:
-            found = connection.execute(_enrolments_of_user, as_parameter([(userid,)]))
+            found = connection.execute(_enrolments_of_user, as_parameter([(userid,)])).all()
             enrolments = [rows.enrolment_from_row(row) for row in found]
         return sorted(enrolments, key=lambda one: (-(one.enrolled_date or 0), one.courseid, one.batchid))
 
@@ -132,7 +134,7 @@ class LearningReads:
     def lesson_states(self, keys: Iterable[LessonKey]) -> dict[LessonKey, LessonState]:
         """Lesson rows by their keys."""
         with self.db.reading() as connection:
-            found = (rows.lesson_from_row(row) for row in connection.execute(_lessons_by_key, as_parameter(keys)))
+            found = (rows.lesson_from_row(row) for row in connection.execute(_lessons_by_key, as_parameter(keys)).all())
             return {state.key: state for state in found}
 
     def lessons_of(self, keys: Iterable[EnrolmentKey]) -> dict[EnrolmentKey, list[LessonState]]:
@@ -140,7 +142,7 @@ class LearningReads:
         wanted = set(keys)
         lessons: dict[EnrolmentKey, list[LessonState]] = {key: [] for key in wanted}
         with self.db.reading() as connection:
-            for row in connection.execute(_lessons_of_enrolment, as_parameter(wanted)):
+            for row in connection.execute(_lessons_of_enrolment, as_parameter(wanted)).all():
                 lessons[EnrolmentKey(row[0], row[1], row[2])].append(rows.lesson_from_row(row))
         return lessons
 
@@ -153,7 +155,7 @@ class LearningReads:
         """All attempts of each enrolment without their questions, ordered by content and attempt id."""
         attempts: dict[EnrolmentKey, list[Attempt]] = {}
         with self.db.reading() as connection:
-            for row in connection.execute(_attempts_of_enrolment, as_parameter(set(keys))):
+            for row in connection.execute(_attempts_of_enrolment, as_parameter(set(keys))).all().all():
                 attempt = rows.attempt_from_row(row)
                 attempts.setdefault(attempt.enrolment, []).append(attempt)
         return attempts
@@ -174,7 +176,7 @@ class LearningReads:
         """The course row's map for each learner; the obsolete ``agg`` counts where ``aggregates`` lacks a key."""
         keys = [(f"cb:{batchid}", courseid, userid) for userid in set(userids)]
         with self.db.reading() as connection:
-            found = connection.execute(_course_aggregates, as_parameter(keys))
+            found = connection.execute(_course_aggregates, as_parameter(keys)).all()
             return {userid: rows.numbers(agg) | rows.numbers(aggregates) for userid, agg, aggregates in found}
 
     def search_batches(
@@ -196,7 +198,7 @@ class LearningReads:
         """Credentials issued to each enrolment, oldest first."""
         issued: dict[EnrolmentKey, list[Credential]] = {}
         with self.db.reading() as connection:
-            for row in connection.execute(_credentials_of, as_parameter(set(keys))):
+            for row in connection.execute(_credentials_of, as_parameter(set(keys))).all().all():
                 issued.setdefault(EnrolmentKey(row[1], row[2], row[3]), []).append(Credential(*row))
         return issued
 
