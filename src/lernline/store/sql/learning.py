@@ -155,7 +155,7 @@ class LearningReads:
         """All attempts of each enrolment without their questions, ordered by content and attempt id."""
         attempts: dict[EnrolmentKey, list[Attempt]] = {}
         with self.db.reading() as connection:
-            for row in connection.execute(_attempts_of_enrolment, as_parameter(set(keys))).all().all():
+            for row in connection.execute(_attempts_of_enrolment, as_parameter(set(keys))).all():
                 attempt = rows.attempt_from_row(row)
                 attempts.setdefault(attempt.enrolment, []).append(attempt)
         return attempts
@@ -198,7 +198,7 @@ class LearningReads:
         """Credentials issued to each enrolment, oldest first."""
         issued: dict[EnrolmentKey, list[Credential]] = {}
         with self.db.reading() as connection:
-            for row in connection.execute(_credentials_of, as_parameter(set(keys))).all().all():
+            for row in connection.execute(_credentials_of, as_parameter(set(keys))).all():
                 issued.setdefault(EnrolmentKey(row[1], row[2], row[3]), []).append(Credential(*row))
         return issued
 
