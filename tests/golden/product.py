@@ -3,16 +3,25 @@
 A method of a room that is not wired raises ``NotBuilt`` with that room's name.
 """
 
+import asyncio
 import json
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import tzinfo
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
+from litestar.testing import TestClient
 from sqlalchemy import select
 
+from lernline.api.app import create_app
+from lernline.api.auth import Authenticator
+from lernline.api.principals import Principal
+from lernline.api.table import authorize
 from lernline.api.tokens import mint_token, service_token
 from lernline.catalog.service import content_of, import_course
 from lernline.certify.criteria import EnrolmentFacts, read_scores
@@ -67,6 +76,7 @@ _SETTINGS: Final = {
     "report.password.minimum": "report_password_min_length",
 }
 _LISTS: Final = frozenset({"assessment_content_types", "assessment_primary_categories"})
+GATEWAY: Final = "testclient"  # the address that requests of the test client come from
 _ALL_LETTERS: Final = 10_000
 
 
@@ -84,7 +94,14 @@ class ProductWorld:
         self._line = Line(_settings(Path(self._folder.name), start.config), clock)
         self._sent: set[int] = set()
         self._broken = False
+        self._closing = ExitStack()
         self._counted: dict[str, Counter[str]] = {}
+
+    @cached_property
+    def _client(self) -> TestClient[Any]:
+        client = TestClient(create_app(self._line), base_url="http://127.0.0.1", raise_server_exceptions=False)
+        self._closing.enter_context(client)
+        return client
 
     @property
     def zone(self) -> tzinfo:
@@ -94,6 +111,7 @@ class ProductWorld:
         return self._line.clock.now_ms()
 
     def close(self) -> None:
+        self._closing.close()
         self._line.close()
         self._folder.cleanup()
 
@@ -242,7 +260,10 @@ class ProductWorld:
     # HTTP
 
     def http(self, method: str, path: str, headers: Mapping[str, str], body: Any) -> Answer:
-        _missing("api", "serve")
+        content = b"" if body is None else json.dumps(body).encode()
+        sent = dict(headers) if body is None else {"content-type": "application/json", **headers}
+        answer = self._client.request(method, path, headers=sent, content=content)
+        return Answer(answer.status_code, _json_or_none(answer.content), answer.text)
 
     def mint_token(self, uid: str, roles: Sequence[str]) -> str:
         return mint_token(self._line.settings.keys / "tokens", uid, tuple(roles))
@@ -251,7 +272,14 @@ class ProductWorld:
         return service_token(self._line.settings.keys)
 
     def authorize(self, method: str, path: str, headers: Mapping[str, str], body: Any) -> bool:
-        _missing("api", "access rules")
+        return authorize(method, path, headers, body, self._principal(headers))
+
+    def _principal(self, headers: Mapping[str, str]) -> Principal:
+        """Who these headers are believed to be from, by the served API's own authenticator."""
+        with ThreadPoolExecutor(1) as executor:
+            authenticator = Authenticator(self._line.settings, self._line.clock, executor)
+            raw = {name.lower().encode(): value.encode() for name, value in headers.items()}
+            return asyncio.run(authenticator.principal(raw, GATEWAY))
 
     def fetch(self, url: str) -> bytes:
         _missing("api", "download links")
@@ -306,7 +334,7 @@ def _settings(folder: Path, config: Mapping[str, Any]) -> Settings:
     values: dict[str, Any] = {
         "data": folder,
         "worker_batch_wait_ms": 0,
-        "gateway_addresses": ("127.0.0.1", "::1", "testclient"),
+        "gateway_addresses": (GATEWAY,),
     }
     for name, value in config.items():
         own = _SETTINGS.get(name)
@@ -397,6 +425,13 @@ def _answer(answer: Any, path: str) -> Any:
     for step in path.split("."):
         value = value.get(step) if isinstance(value, Mapping) else None
     return value
+
+
+def _json_or_none(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except ValueError:
+        return None
 
 
 def _refuse(*_: object, **__: object) -> NoReturn:

@@ -17,6 +17,7 @@ from lernline.api.face import Endpoint, Face, new_trace
 from lernline.api.openapi import describe
 from lernline.api.routes.service import ROUTES as SERVICE_ROUTES
 from lernline.api.table import ROUTES
+from lernline.errors import CATALOGUE
 from lernline.wiring import Line
 
 _CORS = {"access-control-allow-origin": "*"}
@@ -29,7 +30,7 @@ def create_app(line: Line) -> Litestar:
     for route in (*ROUTES, _description_route()):
         for path in route.paths:
             by_path[path].append(route)
-    handlers = [asgi(path.replace("}", ":str}"))(_mounted(Endpoint(face, routes))) for path, routes in by_path.items()]
+    handlers = [asgi(path.replace("}", ":str}"), copy_scope=False)(_mounted(Endpoint(face, routes))) for path, routes in by_path.items()]
     return Litestar(
         route_handlers=handlers,
         exception_handlers={Exception: _elsewhere},
@@ -40,8 +41,11 @@ def create_app(line: Line) -> Litestar:
 
 
 def _mounted(endpoint: Endpoint) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+    """The endpoint as a function, since the framework looks at a function's annotations."""
+    answer: Any = endpoint
+
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        await endpoint(scope, receive, send)  # type: ignore[arg-type]  the framework narrows what ASGI leaves open
+        await answer(scope, receive, send)
 
     return serve
 
@@ -68,6 +72,6 @@ def _elsewhere(request: Request[Any, Any, Any], problem: Exception) -> Response[
     if status == 404:
         body = envelope.failure(404, "RESOURCE_NOT_FOUND", "There is nothing at this address.", new_trace())
     else:
-        body = envelope.failure(500, "INTERNAL_ERROR", "Process failed,please try again later.", new_trace())
+        body = envelope.failure(500, "INTERNAL_ERROR", CATALOGUE["INTERNAL_ERROR"], new_trace())
         status = 500
     return Response(body, status_code=status, media_type="application/json", headers=_CORS)

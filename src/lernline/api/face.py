@@ -22,7 +22,7 @@ from lernline.api.call import Answer, Call, Route
 from lernline.api.envelope import DatasetEnvelope, Envelope, LmsEnvelope
 from lernline.api.gather import Gatherer
 from lernline.api.principals import Principal
-from lernline.errors import BadRequest, Forbidden, LernlineError, TooLarge, Unauthenticated, catalogued
+from lernline.errors import CATALOGUE, BadRequest, Forbidden, LernlineError, TooLarge, Unauthenticated, catalogued
 from lernline.record.update_rules import StateUpdate
 from lernline.record.updates import StateQuery, UpdateOutcome
 from lernline.telemetry import request_seconds, requests_answered
@@ -138,8 +138,7 @@ class _Bound:
         except Exception:
             log.exception("request failed", route=self._route.path, trace=trace)
             status = 500
-            problem = catalogued("INTERNAL_ERROR")
-            body = self.envelope.failure(status, problem.code, problem.message, trace)
+            body = self.envelope.failure(status, "INTERNAL_ERROR", CATALOGUE["INTERNAL_ERROR"], trace)
         await respond(send, status, body, media_type, extra)
         counter = self._answered.get(status)
         if counter is None:

@@ -1,1 +1,1 @@
-"""The API's routes, a module per topic. They translate: names of the wire in, commands and reads of the stations out."""
+"""The API's routes, a module per topic: names of the wire in, commands and reads of the stations out."""

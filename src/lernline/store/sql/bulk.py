@@ -35,7 +35,14 @@ WHERE {_OF_BATCH} AND e.userid > ?5
 ORDER BY e.userid LIMIT ?6
 """  # noqa: S608  constants only
 # a row whose roll-up knew another tree, or that somebody else wrote, is counted from the statuses of its lessons
-_UNITS = f"""
+_UNITS_FRESH = """
+SELECT a.user_id AS userid, a.activity_id AS unitid,
+       CAST(coalesce(json_extract(a.aggregates, '$.completedCount'), 0) AS INTEGER) AS completed
+FROM json_each(?2) u
+JOIN user_activity_agg a ON a.context_id = 'cb:' || ?1 AND a.activity_id = u.value AND a.user_id BETWEEN ?3 AND ?4
+WHERE a.activity_type = 'Course'
+"""
+_UNITS_MIXED = f"""
 WITH member(unitid, contentid) AS MATERIALIZED (SELECT m.value ->> 0, m.value ->> 1 FROM json_each(?3) m)
 SELECT a.user_id AS userid, a.activity_id AS unitid,
        CAST(coalesce(json_extract(a.aggregates, '$.completedCount'), 0) AS INTEGER) AS completed
@@ -50,6 +57,7 @@ FROM user_enrolments e JOIN json_each(e.contentstatus) s ON s.value = 2 JOIN mem
 WHERE {_OF_BATCH} AND e.userid BETWEEN ?5 AND ?6 AND e.rollup IS NOT ?7 AND coalesce(e.contentstatus, '{{}}') <> '{{}}'
 GROUP BY e.userid, member.unitid
 """  # noqa: S608  constants only
+_STALE = f"SELECT EXISTS (SELECT 1 FROM user_enrolments e WHERE {_OF_BATCH} AND e.rollup IS NOT ?3) AS stale"  # noqa: S608
 _SCORES = """
 SELECT a.user_id AS userid, x.value AS contentid, CAST(s.value AS REAL) AS score,
        CAST(coalesce((SELECT m.value FROM json_each(a.aggregates) m WHERE m.key = 'max_score:' || x.value), 0) AS REAL)
@@ -99,6 +107,7 @@ class SqlBatchReads:
         self._required = _json(sorted(course.required))
         self._members = _json([[unit, leaf] for unit, leaves in course.units.items() for leaf in sorted(leaves)])
         self._units = _json(list(course.units))
+        self._stale: bool | None = None
         self._assessments = _json(list(course.assessments))
 
     def __enter__(self) -> Self:
@@ -129,8 +138,15 @@ class SqlBatchReads:
         """Completed required leaves per nested collection for the learners of a page."""
         if not self._course.units or not page.num_rows:
             return _UNIT_SCHEMA.empty_table()
-        parameters = (*self._of_batch, self._members, self._units, *_range(page), self._course.version)
-        return self._table(_UNITS, parameters).cast(_UNIT_SCHEMA)
+        if self._stale is None:
+            found = self._table(_STALE, (*self._of_batch, self._course.version))
+            self._stale = bool(found["stale"][0].as_py())
+        if self._stale:
+            parameters = (*self._of_batch, self._members, self._units, *_range(page), self._course.version)
+            rows = self._table(_UNITS_MIXED, parameters)
+        else:
+            rows = self._table(_UNITS_FRESH, (self._batch.batchid, self._units, *_range(page)))
+        return rows.cast(_UNIT_SCHEMA)
 
     def scores(self, page: pa.Table) -> pa.Table:
         """Best attempt per assessment for the learners of a page; a maximum of 0 is unknown."""
