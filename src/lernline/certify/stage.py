@@ -122,10 +122,12 @@ class CertifyStage:
         key = _key(event)
         edata = event["edata"]
         entries = files.issued.get(key)
-        validate_generate_request(event)
-        if not decide_issue(event, None if entries is None else [entry_of(one) for one in entries]):
+        known = None if entries is None else [entry_of(one) for one in entries]
+        # what is issued already needs nothing more, however incomplete the request for it is
+        if isinstance(edata.get("name"), str) and not decide_issue(event, known):
             changes.count("skipped-event-count")
             return
+        validate_generate_request(event)
         day = str(edata.get("issuedDate") or "")[:10]
         completed = start_of_day(parse_date(day), zone_named("UTC")) if day else self._clock.now_ms()
         template_id = str(edata.get("templateId") or edata["name"])

@@ -47,12 +47,12 @@ def touched_units(contentids: Iterable[str], course: Relations) -> list[str]:
 
 
 def completed_on(lessons: Iterable[LessonState], required: frozenset[str]) -> int | None:
-    """The latest of the first completions of the required leaves (ruling 3), epoch ms; None when one is not known."""
-    firsts = {one.contentid: one.completed_first_at for one in lessons if one.status == COMPLETED}
-    instants = [firsts.get(contentid) for contentid in required]
-    if not instants or None in instants:
-        return None
-    return max(instant for instant in instants if instant is not None)
+    """The latest of the first completions of the required leaves (ruling 3), epoch ms; None when none is known.
+
+    A completion that somebody else stored without a time says nothing about when.
+    """
+    firsts = (one.completed_first_at for one in lessons if one.status == COMPLETED and one.contentid in required)
+    return max((first for first in firsts if first is not None), default=None)
 
 
 def enrolment_status(statuses: Mapping[str, int], stored: int, *, complete: bool) -> int:

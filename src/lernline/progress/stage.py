@@ -196,8 +196,7 @@ class ProgressStage:
             dated = progress
             if key in lessons:
                 instant = rules.completed_on(lessons[key], courses[key.courseid].required)
-                if instant is not None:
-                    dated = msgspec.structs.replace(progress, completedon=instant)
+                dated = msgspec.structs.replace(progress, completedon=instant or progress.completedon or now_ms)
             changes.enrolment_progress.append(dated)
             if dated.status == rules.COMPLETED and enrolments[key].status != rules.COMPLETED:
                 changes.count("enrolment-complete-count")
