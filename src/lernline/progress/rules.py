@@ -46,6 +46,12 @@ def touched_units(contentids: Iterable[str], course: Relations) -> list[str]:
     return sorted(units)
 
 
+def required_of(unit: str, course: Relations) -> frozenset[str]:
+    """Required leaves of a nested collection; none where an older relation cache names it without its leaves."""
+    relations = course.units.get(unit)
+    return frozenset() if relations is None else relations.required
+
+
 def completed_on(lessons: Iterable[LessonState], required: frozenset[str]) -> int | None:
     """The latest of the first completions of the required leaves (ruling 3), epoch ms; None when none is known.
 

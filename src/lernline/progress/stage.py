@@ -109,10 +109,10 @@ class ProgressStage:
             problem = "BATCH_NOT_OF_COURSE", f"batch {key.batchid} belongs to {batch.courseid}, not to {key.courseid}"
         elif enrolment is None or not (enrolment.active or update.accepted):
             problem = "USER_NOT_ENROLLED_COURSE", f"learner {key.userid} is not enrolled in batch {key.batchid}"
-        elif key.courseid not in courses:
+        elif key.courseid not in courses or not courses[key.courseid].leaves:
             problem = (
                 "COURSE_TREE_UNKNOWN",
-                f"the catalog has no tree of course {key.courseid}; import it, then replay this letter",
+                f"the catalog knows no lessons of course {key.courseid}; import it, then replay this letter",
             )
         else:
             return True
@@ -175,7 +175,7 @@ class ProgressStage:
         moved = changed if enrolment.rollup == course.version else statuses
         changes.aggregates.append(_count(key, key.courseid, counted.completed, now_ms))
         for unit in rules.touched_units(moved, course):
-            done = rules.completion(statuses, course.units[unit].required)
+            done = rules.completion(statuses, rules.required_of(unit, course))
             changes.aggregates.append(_count(key, unit, done.completed, now_ms))
         dated = enrolment.completedon is not None and not course.required.intersection(changed)
         work.rolled_up(progress, changed, date=counted.complete and not dated)
