@@ -10,23 +10,18 @@ PEOPLE: Final = "people and pipeline complete"
 EXHAUSTS: Final = "exhausts complete"
 
 AREAS: Final[dict[str, str]] = {
-    "api/aggregation": PEOPLE,
-    "api/certificate": CERTIFICATES,
     "api/group_summary": PEOPLE,
     "pipeline/merge": PEOPLE,
     "pipeline/notify": PEOPLE,
     "pipeline/usercache": PEOPLE,
     "pipeline/userdelete": PEOPLE,
-    "certificates/add": CERTIFICATES,
     "certificates/assertion": CERTIFICATES,
     "certificates/expiry": CERTIFICATES,
     "certificates/issue": CERTIFICATES,
     "certificates/issued": CERTIFICATES,
     "certificates/legacy": CERTIFICATES,
-    "certificates/policy": CERTIFICATES,
     "certificates/rc": CERTIFICATES,
     "certificates/registry": CERTIFICATES,
-    "certificates/remove": CERTIFICATES,
     "certificates/score": CERTIFICATES,
     "certificates/svg": CERTIFICATES,
     "certificates/template": CERTIFICATES,
@@ -44,7 +39,10 @@ AREAS: Final[dict[str, str]] = {
 }
 PARTS_OF_AREAS: Final[tuple[tuple[str, Callable[[Case], bool], str], ...]] = (
     ("api/dataset", lambda case: "/dataset/get/" in case.path, EXHAUSTS),
-    ("api/batch", lambda case: case.path.endswith("/participants/list"), PEOPLE),
+    ("api/aggregation", lambda case: case.path == "/v1/assessment/agg", PEOPLE),
+    ("api/aggregation", lambda case: "not_written" in (case.recorded.get("then") or {}), PEOPLE),
+    ("api/certificate", lambda case: case.path.endswith("/cert/issue"), CERTIFICATES),
+    ("certificates/policy", lambda case: "-rc-" in case.file, CERTIFICATES),
 )
 BUILT_EARLY: Final[frozenset[str]] = frozenset()
 

@@ -119,7 +119,7 @@ class ProductWorld:
 
     def load_tables(self, tables: Mapping[str, Sequence[Row]]) -> None:
         for name, rows in tables.items():
-            table = name.removeprefix("sunbird.")
+            table = _table(name)
             if table not in metadata.tables:
                 _missing("people and pipeline complete", f"table {name}")
             self._line.store.import_rows(table, rows)
@@ -228,7 +228,7 @@ class ProductWorld:
     # state after the case
 
     def rows(self, table: str) -> Sequence[Row]:
-        known = metadata.tables.get(table.removeprefix("sunbird."))
+        known = metadata.tables.get(_table(table))
         if known is None:
             _missing("people and pipeline complete", f"table {table}")
         with self._line.db.reading() as connection:
@@ -341,6 +341,11 @@ def _settings(folder: Path, config: Mapping[str, Any]) -> Settings:
         if own is not None and value not in ("", None):
             values[own] = _listed(value) if own in _LISTS else value
     return Settings(**values)
+
+
+def _table(name: str) -> str:
+    """Lernline's name of a table of the cases."""
+    return {"consumer_channel": "consumer_channel_mapping"}.get(name, name.removeprefix("sunbird."))
 
 
 def _listed(value: Any) -> tuple[str, ...]:

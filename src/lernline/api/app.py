@@ -30,7 +30,10 @@ def create_app(line: Line) -> Litestar:
     for route in (*ROUTES, _description_route()):
         for path in route.paths:
             by_path[path].append(route)
-    handlers = [asgi(path.replace("}", ":str}"), copy_scope=False)(_mounted(Endpoint(face, routes))) for path, routes in by_path.items()]
+    handlers = [
+        asgi(path.replace("}", ":str}"), copy_scope=False)(_mounted(Endpoint(face, routes)))
+        for path, routes in by_path.items()
+    ]
     return Litestar(
         route_handlers=handlers,
         exception_handlers={Exception: _elsewhere},

@@ -33,6 +33,13 @@ class Authenticator:
         self._service_token = (settings.service_token.get_secret_value() or service_token(settings.keys)).encode()
         self._known: dict[tuple[bytes, bytes | None], Principal] = {}
 
+    def remembered(self, headers: Headers) -> Principal | None:
+        """The principal of a token that was verified before; None when there is anything left to do."""
+        token = headers.get(b"x-authenticated-user-token")
+        if token is None or b"x-service-token" in headers:
+            return None
+        return self._known.get((token, headers.get(b"x-authenticated-for") or None))
+
     async def principal(self, headers: Headers, peer: str) -> Principal:
         """Who sent these headers. A credential that is not believed makes an anonymous principal with a ``problem``.
 
@@ -48,11 +55,9 @@ class Authenticator:
             return Principal("anonymous", problem="The service token is not valid.")
         token = headers.get(b"x-authenticated-user-token")
         if token:
-            credential = (token, headers.get(b"x-authenticated-for") or None)
-            known = self._known.get(credential)
-            if known is not None:
-                return known
-            return await self._verified(credential)
+            return self.remembered(headers) or await self._verified(
+                (token, headers.get(b"x-authenticated-for") or None)
+            )
         return self._consumer(headers, peer)
 
     async def _verified(self, credential: tuple[bytes, bytes | None]) -> Principal:

@@ -92,8 +92,9 @@ class Seal(msgspec.Struct, frozen=True):
 def seal_for(policy: Policy, *, key_given: bool) -> Seal:
     """The seal of a file.
 
-    A key that was given is always used. Without one, a tenant that states PLAIN gets the contract's ordinary zip
-    (exhaust.md 8.3), and the report's own PLAIN default the bare CSV.
+    What a tenant states is done to the letter: PLAIN is an ordinary zip (exhaust.md 8.3), a key or not. Where nobody
+    has stated anything and the report's own default is PLAIN, a key that was given seals the file; without one it is
+    the bare CSV.
 
     Raises:
         BadRequest: the level needs a key and there is none (X-6).
@@ -107,9 +108,9 @@ def seal_for(policy: Policy, *, key_given: bool) -> Seal:
         )
     if policy.level == TEXT_KEY:
         return Seal("text-key", ".zip")
-    if key_given:
-        return Seal("aes-zip", ".zip")
-    return Seal("zip", ".zip") if policy.stated else Seal("csv", ".csv")
+    if policy.level == PLAIN and policy.stated:
+        return Seal("zip", ".zip")
+    return Seal("aes-zip", ".zip") if key_given else Seal("csv", ".csv")
 
 
 def check_key(key: str | None, min_length: int) -> None:

@@ -298,7 +298,6 @@ PROGRESS = ReportDefinition(
     default_level=PLAIN,
     authorized_roles=("ORG_ADMIN", "REPORT_ADMIN", "CONTENT_CREATOR", "COURSE_MENTOR"),
     schema={
-        "$schema": "http://json-schema.org/draft-04/schema#",
         "type": "object",
         "properties": {
             "batchId": _BATCH_ID,

@@ -96,6 +96,13 @@ class LearningStore(Protocol):
         """One credential by its id."""
         ...
 
+    def without_certificate(self, userids: Iterable[str]) -> list[EnrolmentKey]:
+        """Active enrolments of these learners that hold no certificate though there may be a reason for one.
+
+        The batch has templates, and the course is complete or an assessment was attempted.
+        """
+        ...
+
 
 class CatalogStore(Protocol):
     """Course trees and what is known of contents."""

@@ -12,11 +12,28 @@ from lernline.clock import Clock
 from lernline.model import Event
 from lernline.store.sql.commits import append_events
 from lernline.store.sql.engine import Database
+from lernline.stream import topics
 from lernline.stream.port import Poll, Record
 
 _IDLE_SECONDS = 0.004
+_PRUNED_AT_ONCE = 10_000
 _headers = msgspec.json.Decoder(dict[str, str])
 _COLUMNS = "position, topic, key, value, headers, appended_at"
+_UNREAD = " ".join(
+    f"AND NOT (topic IN ({', '.join('?' * len(some))}) AND position > ?)" for some in topics.READERS.values()
+)
+_PRUNE = f"""
+DELETE FROM event_log WHERE position IN (
+    SELECT position FROM event_log
+    WHERE position < coalesce(
+        (SELECT position FROM event_log WHERE appended_at >= ? ORDER BY position LIMIT 1), 9223372036854775807
+    ) {_UNREAD}
+    AND position <= coalesce(
+        (SELECT min(position) FROM consumer_offset WHERE consumer_group NOT IN ({", ".join("?" * len(topics.READERS))})),
+        9223372036854775807
+    )
+    ORDER BY position LIMIT ?
+)"""  # noqa: S608  only marks
 
 
 class EmbeddedLog:
@@ -32,7 +49,7 @@ class EmbeddedLog:
             append_events(connection, events, self.clock.now_ms())
             return int(connection.exec_driver_sql("SELECT last_insert_rowid()").scalar_one())
 
-    def poll(self, group: str, topics: Sequence[str], limit: int, max_wait: float) -> Poll:
+    def poll(self, group: str, names: Sequence[str], limit: int, max_wait: float) -> Poll:
         """Up to ``limit`` records of ``topics`` after the group's position; see ``Stream.poll``."""
         deadline = time.monotonic() + max_wait
         while True:
@@ -66,14 +83,24 @@ class EmbeddedLog:
             return int(connection.exec_driver_sql(query, (_position(connection, group), *topics)).scalar_one())
 
     def prune(self, before_ms: int) -> int:
-        """Drop records that are older and that every group has read; gives how many."""
-        with self.db.writing() as connection:
-            gone = connection.exec_driver_sql(
-                "DELETE FROM event_log WHERE appended_at < ?"
-                " AND position <= (SELECT coalesce(min(position), 0) FROM consumer_offset)",
-                (before_ms,),
-            )
-            return gone.rowcount
+        """Drop records that are older and that all of their readers have passed; gives how many.
+
+        A group that ``topics.READERS`` does not know may read every topic. Records go some at a time, so that
+        writers need not wait for long.
+        """
+        gone = 0
+        while True:
+            with self.db.writing() as connection:
+                dropped = connection.exec_driver_sql(_PRUNE, _prune_parameters(connection, before_ms)).rowcount
+            gone += dropped
+            if dropped < _PRUNED_AT_ONCE:
+                return gone
+
+
+def _prune_parameters(connection: Connection, before_ms: int) -> tuple[int | str, ...]:
+    positions = {group: _position(connection, group) for group in topics.READERS}
+    unread = [value for group, some in topics.READERS.items() for value in (*some, positions[group])]
+    return (before_ms, *unread, *topics.READERS, _PRUNED_AT_ONCE)
 
 
 def _position(connection: Connection, group: str) -> int:

@@ -17,3 +17,11 @@ PROGRESS_GROUP = "activity-aggregate-group"
 ASSESSMENT_GROUP = "assessment-aggregator-group"
 CERTIFICATE_GROUP = "collection-cert-pre-processor-group"
 CATALOG_GROUP = "relation-cache-updater-group"
+
+# who reads what: a record may leave the log once all of its readers have passed it
+READERS = {
+    PROGRESS_GROUP: (PROGRESS_UPDATE, ENROLMENT_SYNC),
+    ASSESSMENT_GROUP: (ASSESSMENT,),
+    CERTIFICATE_GROUP: (CERTIFICATE_REQUEST, CERTIFICATE_GENERATE),
+    CATALOG_GROUP: (CONTENT_PUBLISHED,),
+}

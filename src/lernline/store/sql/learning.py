@@ -94,6 +94,34 @@ _credentials_of = (
     )
     .order_by(_credential.c.issued_on, _credential.c.id)
 )
+_holds_nothing = (
+    func.coalesce(_enrolment.c.issued_certificates, "[]").in_(("", "[]", "null"))
+    & func.coalesce(_enrolment.c.certificates, "[]").in_(("", "[]", "null"))
+)
+_attempted = (
+    select(1)
+    .where(
+        _attempt.c.user_id == _enrolment.c.userid,
+        _attempt.c.course_id == _enrolment.c.courseid,
+        _attempt.c.batch_id == _enrolment.c.batchid,
+    )
+    .exists()
+)
+_without_certificate = (
+    select(_enrolment.c.userid, _enrolment.c.courseid, _enrolment.c.batchid)
+    .select_from(
+        _keys.join(_enrolment, on_key(_keys, _enrolment.c.userid)).join(
+            _batch, (_batch.c.courseid == _enrolment.c.courseid) & (_batch.c.batchid == _enrolment.c.batchid)
+        )
+    )
+    .where(
+        func.coalesce(_enrolment.c.active, True),
+        func.coalesce(_batch.c.cert_templates, "{}").not_in(("", "{}", "null")),
+        _holds_nothing,
+        or_(_enrolment.c.status == 2, _attempted),
+    )
+    .order_by(_enrolment.c.userid, _enrolment.c.courseid, _enrolment.c.batchid)
+)
 
 
 class LearningReads:
@@ -208,3 +236,9 @@ class LearningReads:
         with self.db.reading() as connection:
             row = connection.execute(query).first()
         return None if row is None else Credential(*row)
+
+    def without_certificate(self, userids: Iterable[str]) -> list[EnrolmentKey]:
+        """Active enrolments without a certificate in batches with templates, complete or with an attempt."""
+        with self.db.reading() as connection:
+            found = connection.execute(_without_certificate, as_parameter([(one,) for one in set(userids)]))
+            return [EnrolmentKey(*row) for row in found]

@@ -1,0 +1,169 @@
+"""Processes that keep running: ``up``, ``serve``, ``work``, ``schedule``; and ``migrate``."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lernline.commands.options import Data, Host, Parent, Port, Sets
+from lernline.commands.session import Refused, note, open_line, patient_line, settings_from, show
+from lernline.errors import BadRequest
+
+if TYPE_CHECKING:
+    from lernline.wiring import Line
+
+_PARTS = ("progress", "assessments", "certify", "catalog", "reports", "schedule")
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command()(up)
+    app.command()(serve)
+    app.command()(work)
+    app.command()(schedule)
+    app.command()(migrate)
+
+
+def up(data: Data = None, host: Host = None, port: Port = None, sets: Sets = None) -> None:
+    """Start everything: the API, the workers, the report runner and the scheduler. Ctrl-C stops them."""
+    from lernline.commands.supervisor import Supervisor, free_port  # noqa: PLC0415
+
+    settings = settings_from(data, sets, host=host, port=port)
+    address = settings.port or free_port(settings.host)
+    shared = [part for text in sets or () for part in ("--set", text)]
+    shared += ["--data", str(settings.data)]
+    listen = ["--set", f"host={settings.host}", "--set", f"port={address}"]
+    supervisor = Supervisor(settings.host, address, str(settings.data))
+    supervisor.add("API", ["serve", *shared, *listen, "--with-parent"])
+    supervisor.add("workers", ["work", *shared, *listen, "--with-parent"])
+    raise typer.Exit(supervisor.run())
+
+
+def serve(
+    data: Data = None, host: Host = None, port: Port = None, sets: Sets = None, with_parent: Parent = False
+) -> None:
+    """Start the API alone. Several may share one data folder."""
+    from lernline.commands.supervisor import free_port, refuse_taken  # noqa: PLC0415
+
+    settings = settings_from(data, sets, host=host, port=port)
+    if settings.port == 0:
+        settings = settings_from(data, sets, host=host, port=free_port(settings.host))
+    refuse_taken(settings.host, settings.port)
+    stop = _stop_on_signals(with_parent=with_parent)
+    with patient_line(settings, stop) as line:
+        if line is None:
+            return
+        from lernline.commands.server import run_server  # noqa: PLC0415
+
+        _configure_logging(line)
+        if not with_parent:
+            note(f"the API listens on http://{settings.host}:{settings.port} (data in {settings.data})")
+        run_server(line, stop)
+
+
+def work(
+    data: Data = None,
+    stations: Annotated[
+        str,
+        typer.Option(
+            "--stations", metavar="NAME,…", help=f"Which parts to run, of: {', '.join(_PARTS)}. Each has its own thread."
+        ),
+    ] = ",".join(_PARTS),
+    sets: Sets = None,
+    with_parent: Parent = False,
+) -> None:
+    """Start workers alone: the stations of the line, the report runner and the scheduler."""
+    names = tuple(dict.fromkeys(name.strip() for name in stations.split(",") if name.strip()))
+    unknown = [name for name in names if name not in _PARTS]
+    if unknown or not names:
+        raise BadRequest(f"--stations {stations!r}: choose among {', '.join(_PARTS)}")
+    settings = settings_from(data, sets)
+    stop = _stop_on_signals(with_parent=with_parent)
+    with patient_line(settings, stop) as line:
+        if line is not None:
+            _configure_logging(line)
+            if not with_parent:
+                note(f"at work: {', '.join(names)} (data in {settings.data})")
+            _run_parts(line, names, stop)
+
+
+def schedule(data: Data = None, sets: Sets = None) -> None:
+    """Start the scheduler alone: it prunes the log hourly and rechecks certificates daily."""
+    work(data, "schedule", sets)
+
+
+def migrate(data: Data = None, sets: Sets = None) -> None:
+    """Bring the database to this release's schema. Every other command does this by itself."""
+    settings = settings_from(data, sets)
+    with open_line(settings):
+        from lernline.store.sql.schema import HEAD  # noqa: PLC0415
+
+        show(f"{settings.database} has schema {HEAD}.")
+
+
+def _run_parts(line: Line, names: tuple[str, ...], stop: threading.Event) -> None:
+    """One thread per part until ``stop``; a part that ends with an error ends the process, and so the others."""
+    from lernline.stream.worker import tune_collector  # noqa: PLC0415
+
+    failed: list[str] = []
+
+    def run(name: str) -> None:
+        try:
+            _part(line, name)(stop)
+        except Exception:
+            import structlog  # noqa: PLC0415
+
+            structlog.get_logger().exception("a part of the line failed", part=name)
+            failed.append(name)
+            stop.set()
+
+    threads = [threading.Thread(target=run, args=(name,), name=name) for name in names]
+    for thread in threads:
+        thread.start()
+    tune_collector()
+    for thread in threads:
+        thread.join()
+    if failed:
+        raise Refused(f"{', '.join(failed)} failed; see the log above")
+
+
+def _part(line: Line, name: str) -> Callable[[threading.Event], object]:
+    if name == "reports":
+        from lernline.commands.reports import report_runner  # noqa: PLC0415
+
+        return report_runner(line).run
+    if name == "schedule":
+        from lernline.scheduler import Scheduler, standing_jobs  # noqa: PLC0415
+
+        jobs = standing_jobs(line.store, line.stream, line.clock, line.settings.log_retention_hours)
+        return Scheduler(line.clock, jobs).run
+    return line.worker(name).run
+
+
+def _configure_logging(line: Line) -> None:
+    from lernline.telemetry import configure_logging  # noqa: PLC0415
+
+    configure_logging(line.settings.log_level, line.settings.log_format)
+
+
+def _stop_on_signals(*, with_parent: bool) -> threading.Event:
+    """An event that SIGTERM, SIGINT and, where asked for, the end of standard input set."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    if with_parent:
+
+        def wait_for_parent() -> None:
+            # not through sys.stdin: its lock would be held while the interpreter ends
+            while os.read(sys.stdin.fileno(), 1024):
+                pass
+            stop.set()
+
+        threading.Thread(target=wait_for_parent, daemon=True).start()
+    return stop
