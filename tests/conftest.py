@@ -10,11 +10,10 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from support.worlds import NOW
-
 from lernline.clock import FixedClock, SystemClock
 from lernline.settings import Settings
 from lernline.wiring import Line
+from support.worlds import NOW
 
 
 @pytest.fixture

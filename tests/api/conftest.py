@@ -63,7 +63,7 @@ class Service:
 
     def course(self, courseid: str = COURSE, **fields: Any) -> None:
         content = Content(courseid, **({"name": "Course", "leaf_nodes_count": 3, "channel": "tenant1"} | fields))
-        self.line.store.save_contents([content])
+        self.line.store.commit(Changes(contents=[content]))
 
     def profiles(self, *profiles: UserProfile) -> None:
         self.line.store.save_profiles(list(profiles))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 
 import pytest
-from support.streams import StreamWorld
 
 from lernline.model import Event
 from lernline.store.port import Fenced
+from support.streams import StreamWorld
 
 
 def event(value: str, topic: str = "t", key: str | None = "u1", **headers: str) -> Event:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from support.rows import table
-from support.worlds import NOW
 
 from lernline.clock import FixedClock
 from lernline.errors import Unavailable
@@ -13,6 +11,8 @@ from lernline.settings import Settings
 from lernline.store.port import Fenced
 from lernline.stream import topics
 from lernline.wiring import Line
+from support.rows import table
+from support.worlds import NOW
 
 
 def handled(line: Line, group: str, topic: str) -> None:

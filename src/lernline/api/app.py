@@ -1,80 +1,85 @@
-"""The application: every route of the table on every one of its paths, and an envelope for everything else."""
+"""The application: every route of the table on every one of its paths, and an envelope for everything else.
+
+It is a bare ASGI callable. A web framework's layers between connection and endpoint took a fifth of the time that a
+state update may cost, and of what they offer only the finding of a route was left to do.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
-from typing import Any
 
-from litestar import Litestar, Request, Response
-from litestar.exceptions import HTTPException
-from litestar.handlers import asgi
-from litestar.types import Receive, Scope, Send
-
+from lernline.api import access
 from lernline.api.call import Answer, Call, Route
 from lernline.api.envelope import LmsEnvelope
-from lernline.api.face import Endpoint, Face, new_trace
+from lernline.api.face import PREFLIGHT, Endpoint, Face, Receive, Scope, Send, new_trace, respond
 from lernline.api.openapi import describe
-from lernline.api.routes.service import ROUTES as SERVICE_ROUTES
 from lernline.api.table import ROUTES
-from lernline.errors import CATALOGUE
 from lernline.wiring import Line
 
-_CORS = {"access-control-allow-origin": "*"}
+
+class App:
+    """The HTTP face of a line, an ASGI application."""
+
+    def __init__(self, face: Face, routes: tuple[Route, ...]) -> None:
+        self._face = face
+        self._plain: dict[str, Endpoint] = {}
+        self._named: dict[str, tuple[Endpoint, str]] = {}
+        by_path: dict[str, list[Route]] = defaultdict(list)
+        for route in routes:
+            for path in route.paths:
+                by_path[path].append(route)
+        for path, some in by_path.items():
+            endpoint = Endpoint(face, some)
+            stem, brace, name = path.partition("/{")
+            if brace:
+                self._named[stem] = (endpoint, name.removesuffix("}"))
+            else:
+                self._plain[path] = endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or follow the server's life."""
+        if scope["type"] == "http":
+            endpoint = self._plain.get(scope["path"]) or self._with_name(scope)
+            await (endpoint or _nowhere)(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+
+    def _with_name(self, scope: Scope) -> Endpoint | None:
+        """The endpoint of a path whose last segment is a name; the name goes into the scope."""
+        stem, _, value = scope["path"].rpartition("/")
+        found = self._named.get(stem) if value else None
+        if found is None:
+            return None
+        scope["path_params"] = {found[1]: value}
+        return found[0]
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await send({"type": "lifespan.startup.complete"})
+            elif message["type"] == "lifespan.shutdown":
+                self._face.close()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
 
 
-def create_app(line: Line) -> Litestar:
-    """The HTTP face of a line, an ASGI application. Its threads end with it; the line stays open."""
-    face = Face(line)
-    by_path: dict[str, list[Route]] = defaultdict(list)
-    for route in (*ROUTES, _description_route()):
-        for path in route.paths:
-            by_path[path].append(route)
-    handlers = [
-        asgi(path.replace("}", ":str}"), copy_scope=False)(_mounted(Endpoint(face, routes)))
-        for path, routes in by_path.items()
-    ]
-    return Litestar(
-        route_handlers=handlers,
-        exception_handlers={Exception: _elsewhere},
-        on_shutdown=[face.close],
-        openapi_config=None,
-        logging_config=None,
-    )
-
-
-def _mounted(endpoint: Endpoint) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
-    """The endpoint as a function, since the framework looks at a function's annotations."""
-    answer: Any = endpoint
-
-    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        await answer(scope, receive, send)
-
-    return serve
-
-
-def _description_route() -> Route:
+def create_app(line: Line) -> App:
+    """The HTTP face of a line. Its threads end with it; the line stays open."""
     document = describe(ROUTES)
 
-    def description(face: Face, call: Call) -> Answer:  # noqa: ARG001  every handler is given both
+    def description(_face: Face, _call: Call) -> Answer:
         return Answer(document)
 
-    return Route("GET", "/openapi.json", SERVICE_ROUTES[0].access, description, "This description")
+    own = Route("GET", "/openapi.json", access.OPEN, description, "This description")
+    return App(Face(line), (*ROUTES, own))
 
 
-def _elsewhere(request: Request[Any, Any, Any], problem: Exception) -> Response[bytes]:
-    """What is on no route: preflights are answered, everything else is not found."""
-    if request.method == "OPTIONS":
-        headers = _CORS | {
-            "access-control-allow-methods": "GET, POST, PATCH, OPTIONS",
-            "access-control-allow-headers": "*",
-        }
-        return Response(b"", status_code=200, media_type="text/plain", headers=headers)
-    envelope = LmsEnvelope(request.scope["path"])
-    status = problem.status_code if isinstance(problem, HTTPException) else 500
-    if status == 404:
-        body = envelope.failure(404, "RESOURCE_NOT_FOUND", "There is nothing at this address.", new_trace())
-    else:
-        body = envelope.failure(500, "INTERNAL_ERROR", CATALOGUE["INTERNAL_ERROR"], new_trace())
-        status = 500
-    return Response(body, status_code=status, media_type="application/json", headers=_CORS)
+async def _nowhere(scope: Scope, _receive: Receive, send: Send) -> None:
+    """What is on no route: preflights are answered (rest-api.md 1.2), everything else is not found."""
+    if scope["method"] == "OPTIONS":
+        await respond(send, 200, b"", b"text/plain", PREFLIGHT)
+        return
+    envelope = LmsEnvelope(scope["path"])
+    body = envelope.failure(404, "RESOURCE_NOT_FOUND", "There is nothing at this address.", new_trace())
+    await respond(send, 404, body, b"application/json")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qs
 
@@ -21,13 +21,19 @@ if TYPE_CHECKING:
 Method = Literal["GET", "POST", "PATCH"]
 
 
-class Answer(msgspec.Struct, frozen=True):
-    """An answer that goes out as it is, without an envelope."""
+@dataclass(frozen=True)
+class Answer:
+    """An answer that goes out as it is, without an envelope; ``chunks`` follow the body and are read on a thread.
+
+    ``length`` is the size of the whole in bytes, where it is known before the chunks are read.
+    """
 
     body: bytes
     media_type: str = "application/json"
     status: int = 200
-    headers: dict[str, str] = {}
+    headers: Mapping[str, str] = field(default_factory=dict)
+    chunks: Iterator[bytes] | None = None
+    length: int | None = None
 
 
 class Call:

@@ -1,8 +1,4 @@
-"""From a connection to an answer: read, identify, admit, handle, envelope. The same for every route.
-
-Routes are mounted as bare ASGI callables, because the framework's own parameter handling costs more than a whole state
-update may take.
-"""
+"""From a connection to an answer: read, identify, admit, handle, envelope. The same for every route."""
 
 from __future__ import annotations
 
@@ -11,6 +7,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -22,9 +19,13 @@ from lernline.api.call import Answer, Call, Route
 from lernline.api.envelope import DatasetEnvelope, Envelope, LmsEnvelope
 from lernline.api.gather import Gatherer
 from lernline.api.principals import Principal
+from lernline.blob.links import LinkSigner
 from lernline.errors import CATALOGUE, BadRequest, Forbidden, LernlineError, TooLarge, Unauthenticated, catalogued
 from lernline.record.update_rules import StateUpdate
 from lernline.record.updates import StateQuery, UpdateOutcome
+from lernline.report.keyring import Keyring
+from lernline.report.service import RequestDesk
+from lernline.store.sql.requests import RequestTable
 from lernline.telemetry import request_seconds, requests_answered
 from lernline.wiring import Line
 
@@ -55,6 +56,25 @@ class Face:
             line.updates.read, self.executor, batch_size=size, most_waiting=_MOST_WAITING
         )
         self._grace_ms = int(line.settings.token_grace_hours * 3_600_000)
+
+    @cached_property
+    def links(self) -> LinkSigner:
+        """Makes and checks download links."""
+        return LinkSigner(self.line.settings.keys / "links", self.line.clock)
+
+    @cached_property
+    def reports(self) -> RequestDesk:
+        """Where reports are asked for."""
+        line = self.line
+        return RequestDesk(
+            RequestTable(line.store),
+            Keyring(line.settings.keys / "reports"),
+            line.clock,
+            line.settings,
+            link=lambda key, until: f"{line.public_url}/files/{self.links.sign(key, until)}",
+            zone=line.zone,
+            log_end=line.stream.end,
+        )
 
     async def on_thread(self, function: Callable[..., Any], *args: Any) -> Any:
         """Run something that reads or writes away from the loop."""
@@ -97,7 +117,7 @@ class Endpoint:
         if bound is not None:
             await bound.answer(scope, receive, send)
         elif scope["method"] == "OPTIONS":
-            await respond(send, 200, b"", b"text/plain", ((b"allow", self._methods), *_PREFLIGHT))
+            await respond(send, 200, b"", b"text/plain", ((b"allow", self._methods), *PREFLIGHT))
         else:
             message = f"This address answers {self._methods.decode()}, not {scope['method'][:16]}."
             body = self._any.envelope.failure(405, "METHOD_NOT_ALLOWED", message, new_trace())
@@ -124,6 +144,9 @@ class _Bound:
         media_type = b"application/json"
         try:
             result = await self._result(scope, headers, receive, trace)
+            if isinstance(result, Answer) and result.chunks is not None:
+                await self._stream(send, result)
+                return
             if isinstance(result, Answer):
                 status, body, media_type = result.status, result.body, result.media_type.encode()
                 extra = tuple((name.encode(), value.encode()) for name, value in result.headers.items())
@@ -163,6 +186,17 @@ class _Bound:
             return await route.handler(face, call)
         return await face.on_thread(route.handler, face, call)
 
+    async def _stream(self, send: Send, answer: Answer) -> None:
+        """A file, chunk by chunk; when it breaks off the connection is cut, which a client notices."""
+        headers = [(b"content-type", answer.media_type.encode()), *CORS]
+        headers += [(name.encode(), value.encode()) for name, value in answer.headers.items()]
+        if answer.length is not None:
+            headers.append((b"content-length", str(answer.length).encode()))
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        while (chunk := await self._face.on_thread(next, answer.chunks, None)) is not None:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
     def _judge(self, call: Call) -> None:
         """The route's rule, over the whole request.
 
@@ -193,7 +227,8 @@ class _Bound:
         return TooLarge(f"The body is larger than {self._most} bytes; send it in parts.")
 
 
-_PREFLIGHT = (
+CORS = ((b"access-control-allow-origin", b"*"),)
+PREFLIGHT = (
     (b"access-control-allow-methods", b"GET, POST, PATCH, OPTIONS"),
     (b"access-control-allow-headers", b"*"),
     (b"access-control-max-age", b"86400"),
@@ -209,7 +244,7 @@ async def respond(
         (b"content-type", media_type),
         (b"content-length", length),
         (b"x-response-length", length),
-        (b"access-control-allow-origin", b"*"),
+        *CORS,
         *extra,
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})

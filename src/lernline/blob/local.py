@@ -1,10 +1,10 @@
-"""Files in a local folder, through the object-store library, so that a bucket is another constructor and no other code."""
+"""Files in a local folder, through the object-store library: a bucket is another constructor and no other code."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import obstore
@@ -46,6 +46,11 @@ class LocalBlobs:
         except NotFound:
             return None
         return Stored(key, found["size"], to_ms(found["last_modified"]))
+
+    def delete(self, key: str) -> None:
+        """See ``BlobStore.delete``."""
+        with suppress(NotFound), _translated(key):
+            obstore.delete(self._store, _checked(key))
 
     def list(self, prefix: str) -> list[Stored]:
         """See ``BlobStore.list``."""

@@ -38,6 +38,10 @@ class BlobStore(Protocol):
         """Size and age of an object, None when there is none."""
         ...
 
+    def delete(self, key: str) -> None:
+        """Remove an object; nothing happens when there is none."""
+        ...
+
     def list(self, prefix: str) -> list[Stored]:
         """Objects below a folder, ordered by key."""
         ...

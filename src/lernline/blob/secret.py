@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 _BYTES = 32
@@ -23,12 +24,10 @@ def secret_from(path: Path) -> bytes:
                 file.write(secrets.token_bytes(_BYTES))
                 file.flush()
                 os.fsync(file.fileno())
-            try:
+            with suppress(FileExistsError):  # when another process was first, its key counts
                 os.link(draft, path)
-            except FileExistsError:
-                pass  # another process was first; its key counts
         finally:
-            os.unlink(draft)
+            Path(draft).unlink()
     content = path.read_bytes()
     if len(content) != _BYTES:
         raise ValueError(f"{path.name} does not hold a key of {_BYTES} bytes; restore it from a copy or remove it")

@@ -32,6 +32,3 @@ Port = Annotated[
     int | None,
     typer.Option("--port", help="Port to listen on; 0 takes a free one (setting `port`).", show_default=False),
 ]
-Parent = Annotated[
-    bool, typer.Option("--with-parent", help="Stop when standard input ends: how `up` ties its parts to itself.")
-]

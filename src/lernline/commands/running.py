@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lernline.commands.options import Data, Host, Parent, Port, Sets
+from lernline.commands.options import Data, Host, Port, Sets
 from lernline.commands.session import Refused, note, open_line, patient_line, settings_from, show
 from lernline.errors import BadRequest
 
 if TYPE_CHECKING:
+    from lernline.settings import Settings
     from lernline.wiring import Line
 
 _PARTS = ("progress", "assessments", "certify", "catalog", "reports", "schedule")
@@ -35,19 +36,18 @@ def up(data: Data = None, host: Host = None, port: Port = None, sets: Sets = Non
     from lernline.commands.supervisor import Supervisor, free_port  # noqa: PLC0415
 
     settings = settings_from(data, sets, host=host, port=port)
-    address = settings.port or free_port(settings.host)
-    shared = [part for text in sets or () for part in ("--set", text)]
-    shared += ["--data", str(settings.data)]
-    listen = ["--set", f"host={settings.host}", "--set", f"port={address}"]
-    supervisor = Supervisor(settings.host, address, str(settings.data))
-    supervisor.add("API", ["serve", *shared, *listen, "--with-parent"])
-    supervisor.add("workers", ["work", *shared, *listen, "--with-parent"])
+    if settings.port == 0:
+        # everybody has to know it: links and QR codes carry the address
+        settings = settings_from(data, sets, host=host, port=free_port(settings.host))
+    import lernline.wiring  # noqa: PLC0415  what every part needs, loaded before they part
+
+    supervisor = Supervisor(settings.host, settings.port, str(settings.data))
+    supervisor.add("API", lambda: _serve(settings, with_parent=True))
+    supervisor.add("workers", lambda: _work(settings, _PARTS, with_parent=True))
     raise typer.Exit(supervisor.run())
 
 
-def serve(
-    data: Data = None, host: Host = None, port: Port = None, sets: Sets = None, with_parent: Parent = False
-) -> None:
+def serve(data: Data = None, host: Host = None, port: Port = None, sets: Sets = None) -> None:
     """Start the API alone. Several may share one data folder."""
     from lernline.commands.supervisor import free_port, refuse_taken  # noqa: PLC0415
 
@@ -55,16 +55,8 @@ def serve(
     if settings.port == 0:
         settings = settings_from(data, sets, host=host, port=free_port(settings.host))
     refuse_taken(settings.host, settings.port)
-    stop = _stop_on_signals(with_parent=with_parent)
-    with patient_line(settings, stop) as line:
-        if line is None:
-            return
-        from lernline.commands.server import run_server  # noqa: PLC0415
-
-        _configure_logging(line)
-        if not with_parent:
-            note(f"the API listens on http://{settings.host}:{settings.port} (data in {settings.data})")
-        run_server(line, stop)
+    note(f"the API listens on http://{settings.host}:{settings.port} (data in {settings.data})")
+    _serve(settings, with_parent=False)
 
 
 def work(
@@ -76,7 +68,6 @@ def work(
         ),
     ] = ",".join(_PARTS),
     sets: Sets = None,
-    with_parent: Parent = False,
 ) -> None:
     """Start workers alone: the stations of the line, the report runner and the scheduler."""
     names = tuple(dict.fromkeys(name.strip() for name in stations.split(",") if name.strip()))
@@ -84,13 +75,8 @@ def work(
     if unknown or not names:
         raise BadRequest(f"--stations {stations!r}: choose among {', '.join(_PARTS)}")
     settings = settings_from(data, sets)
-    stop = _stop_on_signals(with_parent=with_parent)
-    with patient_line(settings, stop) as line:
-        if line is not None:
-            _configure_logging(line)
-            if not with_parent:
-                note(f"at work: {', '.join(names)} (data in {settings.data})")
-            _run_parts(line, names, stop)
+    note(f"at work: {', '.join(names)} (data in {settings.data})")
+    _work(settings, names, with_parent=False)
 
 
 def schedule(data: Data = None, sets: Sets = None) -> None:
@@ -105,6 +91,24 @@ def migrate(data: Data = None, sets: Sets = None) -> None:
         from lernline.store.sql.schema import HEAD  # noqa: PLC0415
 
         show(f"{settings.database} has schema {HEAD}.")
+
+
+def _serve(settings: Settings, *, with_parent: bool) -> None:
+    stop = _stop_on_signals(with_parent=with_parent)
+    from lernline.commands.server import run_server  # noqa: PLC0415
+
+    with patient_line(settings, stop) as line:
+        if line is not None:
+            _configure_logging(settings)
+            run_server(line, stop)
+
+
+def _work(settings: Settings, names: tuple[str, ...], *, with_parent: bool) -> None:
+    stop = _stop_on_signals(with_parent=with_parent)
+    with patient_line(settings, stop) as line:
+        if line is not None:
+            _configure_logging(settings)
+            _run_parts(line, names, stop)
 
 
 def _run_parts(line: Line, names: tuple[str, ...], stop: threading.Event) -> None:
@@ -135,9 +139,9 @@ def _run_parts(line: Line, names: tuple[str, ...], stop: threading.Event) -> Non
 
 def _part(line: Line, name: str) -> Callable[[threading.Event], object]:
     if name == "reports":
-        from lernline.commands.reports import report_runner  # noqa: PLC0415
+        from lernline.commands.reporting import run_reports  # noqa: PLC0415
 
-        return report_runner(line).run
+        return lambda stop: run_reports(line, stop)
     if name == "schedule":
         from lernline.scheduler import Scheduler, standing_jobs  # noqa: PLC0415
 
@@ -146,10 +150,10 @@ def _part(line: Line, name: str) -> Callable[[threading.Event], object]:
     return line.worker(name).run
 
 
-def _configure_logging(line: Line) -> None:
+def _configure_logging(settings: Settings) -> None:
     from lernline.telemetry import configure_logging  # noqa: PLC0415
 
-    configure_logging(line.settings.log_level, line.settings.log_format)
+    configure_logging(settings.log_level, settings.log_format)
 
 
 def _stop_on_signals(*, with_parent: bool) -> threading.Event:

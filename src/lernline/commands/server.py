@@ -30,7 +30,7 @@ async def _serve(line: Line, stop: threading.Event) -> None:
         interface=Interfaces.ASGI,
         websockets=False,
         backlog=1024,
-        log_level=LogLevels.warning,
+        log_level=LogLevels.error,
     )
     serving = asyncio.ensure_future(server.serve())
     while not stop.is_set() and not serving.done():

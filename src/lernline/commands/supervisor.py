@@ -1,18 +1,24 @@
-"""The process that ``up`` is: it starts the parts, tells when they are ready, restarts what dies, stops them all."""
+"""The process that ``up`` is: it starts the parts, tells when they are ready, restarts what dies, stops them all.
+
+Parts are forked from here, so that what all of them need is loaded once; nothing that a fork must not share (threads,
+database connections) exists in this process.
+"""
 
 from __future__ import annotations
 
 import http.client
+import os
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
+import traceback
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 from lernline.commands.session import Refused, note, show
+from lernline.errors import LernlineError
 
 _LOOK_SECONDS = 0.02
 _STOP_SECONDS = 15.0
@@ -22,25 +28,61 @@ _CALM_SECONDS = 60.0
 _FIRST_ATTEMPTS = 3
 
 
-@dataclass
 class _Part:
-    """A child process and what became of it."""
+    """A child process and what became of it. ``lifeline`` ends, in the child, when this process does."""
 
-    name: str
-    arguments: list[str]
-    process: subprocess.Popen[bytes] | None = None
-    started: float = 0.0
-    pause: float = _FIRST_PAUSE
-    again_at: float = 0.0
-    deaths: int = 0
-    seen: list[int] = field(default_factory=list)
+    def __init__(self, name: str, run: Callable[[], None], lifeline: tuple[int, int]) -> None:
+        self.name = name
+        self.pid = 0
+        self.deaths = 0
+        self.again_at = 0.0
+        self.pause = _FIRST_PAUSE
+        self._run = run
+        self._lifeline = lifeline
+        self._started = 0.0
 
     def start(self) -> None:
-        # a session of its own: Ctrl-C reaches the supervisor alone, which then stops the parts in order
-        self.process = subprocess.Popen(  # noqa: S603  our own interpreter and arguments
-            [sys.executable, "-m", "lernline.cli", *self.arguments], stdin=subprocess.PIPE, start_new_session=True
-        )
-        self.started = time.monotonic()
+        """Fork the child."""
+        self._started = time.monotonic()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self.pid = os.fork()
+        if self.pid == 0:
+            os._exit(self._child())
+
+    def _child(self) -> int:
+        reading, writing = self._lifeline
+        os.close(writing)
+        os.dup2(reading, sys.__stdin__.fileno() if sys.__stdin__ is not None else 0)
+        os.setsid()  # Ctrl-C reaches the supervisor alone, which then stops the parts in order
+        code = 1
+        try:
+            self._run()
+            code = 0
+        except LernlineError as problem:
+            note(problem.message)
+        except BaseException:  # noqa: BLE001  nothing may leave the child but its exit code
+            traceback.print_exc()
+        with suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        return code
+
+    def ended(self) -> int | None:
+        """The exit code (minus the signal) when the child has ended since; None while it runs."""
+        found, status = os.waitpid(self.pid, os.WNOHANG)
+        if found == 0:
+            return None
+        self.pid = 0
+        return os.waitstatus_to_exitcode(status)
+
+    def died(self, now: float) -> None:
+        """Plan the next start: later each time, at once again after a calm while."""
+        self.deaths += 1
+        if now - self._started > _CALM_SECONDS:
+            self.pause = _FIRST_PAUSE
+        self.again_at = now + self.pause
+        self.pause = min(self.pause * 2, _LONGEST_PAUSE)
 
 
 class Supervisor:
@@ -50,13 +92,14 @@ class Supervisor:
         self._host = host
         self._port = port
         self._data = data
+        self._lifeline = os.pipe()
         self._parts: list[_Part] = []
         self._stop = threading.Event()
         self._ready = False
 
-    def add(self, name: str, arguments: list[str]) -> None:
-        """A part by its name and the arguments of the command that is it."""
-        self._parts.append(_Part(name, arguments))
+    def add(self, name: str, run: Callable[[], None]) -> None:
+        """A part by its name and what its process does until SIGTERM."""
+        self._parts.append(_Part(name, run, self._lifeline))
 
     def run(self) -> int:
         """Start the parts and look after them; gives the exit code.
@@ -64,13 +107,13 @@ class Supervisor:
         Raises:
             Refused: the port is taken.
         """
+        begun = time.monotonic()
         refuse_taken(self._host, self._port)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _number, _frame: self._stop.set())
-        begun = time.monotonic()
-        for part in self._parts:
-            part.start()
         try:
+            for part in self._parts:
+                part.start()
             while not self._stop.is_set():
                 if not self._ready and self._answers():
                     self._ready = True
@@ -88,24 +131,19 @@ class Supervisor:
     def _look_after(self, part: _Part) -> bool:
         """Start a part again if it is dead and its pause is over; False when there is no use in it."""
         now = time.monotonic()
-        if part.process is None:
+        if part.pid == 0:
             if now >= part.again_at:
                 part.start()
             return True
-        code = part.process.poll()
+        code = part.ended()
         if code is None:
             return True
-        part.deaths += 1
+        part.died(now)
         if not self._ready and code > 0 and part.deaths >= _FIRST_ATTEMPTS:
             note(f"the {part.name} cannot start (exit code {code}); see above")
             return False
-        if now - part.started > _CALM_SECONDS:
-            part.pause = _FIRST_PAUSE
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        note(f"the {part.name} ended ({how}); starting again in {part.pause:g} s")
-        part.process = None
-        part.again_at = now + part.pause
-        part.pause = min(part.pause * 2, _LONGEST_PAUSE)
+        note(f"the {part.name} ended ({how}); starting again in {part.again_at - now:g} s")
         return True
 
     def _answers(self) -> bool:
@@ -120,18 +158,17 @@ class Supervisor:
 
     def _stop_parts(self) -> None:
         """Let every part finish what it has in hand; what has not ended by the deadline is killed."""
-        running = [part.process for part in self._parts if part.process is not None and part.process.poll() is None]
-        for process in running:
-            with suppress(ProcessLookupError):
-                process.terminate()
+        running = [part for part in self._parts if part.pid and part.ended() is None]
+        for part in running:
+            os.kill(part.pid, signal.SIGTERM)
         deadline = time.monotonic() + _STOP_SECONDS
-        for process in running:
-            try:
-                process.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                note(f"process {process.pid} did not end within {_STOP_SECONDS:g} s; killing it, nothing is lost")
-                process.kill()
-                process.wait()
+        while running and time.monotonic() < deadline:
+            running = [part for part in running if part.ended() is None]
+            time.sleep(_LOOK_SECONDS)
+        for part in running:
+            note(f"the {part.name} did not end within {_STOP_SECONDS:g} s; killing it, nothing is lost")
+            os.kill(part.pid, signal.SIGKILL)
+            os.waitpid(part.pid, 0)
 
 
 def free_port(host: str) -> int:

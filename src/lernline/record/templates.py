@@ -36,9 +36,8 @@ def add(desk: Desk, request: Mapping[str, Any], actor: Actor) -> None:
     except BadRequest as problem:
         others = {name: version for name, version in kept.items() if name not in batch.cert_templates}
         raise BadRequest(problem.message + rules.restorable(others), code=problem.code) from problem
-    if asked.identifier in batch.cert_templates:
-        _keep(desk, batch, asked.identifier, kept)
-    _commit(desk, batch, batch.cert_templates | {asked.identifier: template}, actor)
+    shelf = [_shelf(batch, asked.identifier, kept)] if asked.identifier in batch.cert_templates else []
+    _commit(desk, batch, batch.cert_templates | {asked.identifier: template}, shelf, actor)
 
 
 def remove(desk: Desk, request: Mapping[str, Any], actor: Actor) -> None:
@@ -52,9 +51,9 @@ def remove(desk: Desk, request: Mapping[str, Any], actor: Actor) -> None:
     batch = _batch(desk, asked, actor)
     if asked.identifier not in batch.cert_templates:
         raise BadRequest(f"Given cert template not found: {asked.identifier}", code="TEMPLATE_NOT_FOUND")
-    _keep(desk, batch, asked.identifier, _kept(desk, batch.batchid))
+    shelf = [_shelf(batch, asked.identifier, _kept(desk, batch.batchid))]
     left = {name: template for name, template in batch.cert_templates.items() if name != asked.identifier}
-    _commit(desk, batch, left, actor)
+    _commit(desk, batch, left, shelf, actor)
 
 
 def _batch(desk: Desk, asked: rules.TemplateRequest, actor: Actor) -> Batch:
@@ -89,13 +88,13 @@ def _kept(desk: Desk, batchid: str) -> dict[str, dict[str, str]]:
     return {} if shelf is None else msgspec.json.decode(shelf.document, type=dict[str, dict[str, str]])
 
 
-def _keep(desk: Desk, batch: Batch, identifier: str, kept: dict[str, dict[str, str]]) -> None:
-    """Put the attached version on the shelf first: a shelf that holds one too many does no harm."""
+def _shelf(batch: Batch, identifier: str, kept: dict[str, dict[str, str]]) -> Content:
+    """The record of versions taken off this batch, with the one that is attached now."""
     document = msgspec.json.encode(kept | {identifier: batch.cert_templates[identifier]})
-    desk.store.commit(Changes(contents=[Content(_KEPT + batch.batchid, status="Removed", document=document)]))
+    return Content(_KEPT + batch.batchid, status="Removed", document=document)
 
 
-def _commit(desk: Desk, batch: Batch, templates: dict[str, dict[str, str]], actor: Actor) -> None:
+def _commit(desk: Desk, batch: Batch, templates: dict[str, dict[str, str]], shelf: list[Content], actor: Actor) -> None:
     now = desk.clock.now_ms()
     course = desk.store.contents([batch.courseid]).get(batch.courseid)
     audit = events.batch_audit(
@@ -109,4 +108,4 @@ def _commit(desk: Desk, batch: Batch, templates: dict[str, dict[str, str]], acto
         channel=(course.channel if course is not None else None) or desk.settings.default_channel,
     )
     changed = msgspec.structs.replace(batch, cert_templates=templates, updated_date=now)
-    desk.store.commit(Changes(batches=[changed], events=[Event(TELEMETRY, batch.batchid, audit)]))
+    desk.store.commit(Changes(batches=[changed], contents=shelf, events=[Event(TELEMETRY, batch.batchid, audit)]))

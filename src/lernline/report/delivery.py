@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
+from enum import Enum
 
 from lernline.blob.port import BlobStore
 
@@ -14,34 +16,36 @@ _WAITING_PIECES = 4
 _POLL_SECONDS = 0.1
 
 
-class _End:
-    """No more pieces."""
+class _Mark(Enum):
+    """What stands behind the last piece: the whole has come, or it never will and the upload has to be given up."""
+
+    END = 1
+    BROKEN = 2
 
 
-class _Broken:
-    """No more pieces will come, and what came is not the whole: the upload has to be given up."""
-
-
-class SourceFailed(Exception):  # noqa: N818  a signal between the two threads, never seen outside
+class _SourceFailed(Exception):
     """The rows could not be made; the first thread knows why."""
 
 
 def deliver(
-    blobs: BlobStore, key: str, plain: Iterable[Piece], seal: Callable[[Iterable[Piece]], Iterator[bytes]]
+    blobs: BlobStore,
+    key: str,
+    plain: Generator[Piece],
+    seal: Callable[[Iterable[Piece]], Iterator[bytes]],
 ) -> int:
     """Store ``seal(plain)`` under ``key`` and give how many plain bytes there were.
 
-    ``plain`` is iterated by the calling thread. The object appears when it is whole; when either side fails nothing
-    appears, and the error of the side that failed first is raised.
+    ``plain`` is iterated, and closed, by the calling thread. The object appears when it is whole; when either side
+    fails nothing appears, and the error of the side that failed first is raised.
     """
-    pipe: queue.Queue[Piece | type[_End | _Broken]] = queue.Queue(_WAITING_PIECES)
+    pipe: queue.Queue[Piece | _Mark] = queue.Queue(_WAITING_PIECES)
     failures: list[BaseException] = []
 
     def arriving() -> Iterator[Piece]:
-        while (piece := pipe.get()) is not _End:
-            if piece is _Broken:
-                raise SourceFailed
-            yield piece  # type: ignore[misc]  the two marks are gone by here
+        while not isinstance(piece := pipe.get(), _Mark):
+            yield piece
+        if piece is _Mark.BROKEN:
+            raise _SourceFailed
 
     def upload() -> None:
         try:
@@ -52,13 +56,14 @@ def deliver(
     worker = threading.Thread(target=upload, name="lernline-seal", daemon=True)
     worker.start()
     size = 0
-    mark: type[_End | _Broken] = _Broken
+    mark = _Mark.BROKEN
     try:
-        for piece in plain:
-            size += len(piece)
-            if not _handed(pipe, piece, worker):
-                break
-        mark = _End
+        with closing(plain) as pieces:
+            for piece in pieces:
+                size += len(piece)
+                if not _handed(pipe, piece, worker):
+                    break
+        mark = _Mark.END
     finally:
         _handed(pipe, mark, worker)
         worker.join()
@@ -67,9 +72,7 @@ def deliver(
     return size
 
 
-def _handed(
-    pipe: queue.Queue[Piece | type[_End | _Broken]], piece: Piece | type[_End | _Broken], worker: threading.Thread
-) -> bool:
+def _handed(pipe: queue.Queue[Piece | _Mark], piece: Piece | _Mark, worker: threading.Thread) -> bool:
     """Whether the other side took the piece; False when it is gone."""
     while worker.is_alive():
         try:

@@ -5,7 +5,7 @@ A page is all that is held in memory, whatever the batch; nothing is written to 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, closing
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any
@@ -86,7 +86,12 @@ class BatchReport:
         self.count = Count()
         self.columns: tuple[Column, ...] = ()
 
-    def csv(self) -> Iterator[bytes | memoryview]:
+    @property
+    def batch_id(self) -> str:
+        """Of which batch."""
+        return self._context.batch.batchid
+
+    def csv(self) -> Generator[bytes | memoryview]:
         """The file in pieces: the header, then a page's rows at a time; ``count`` follows.
 
         Raises:
@@ -140,7 +145,7 @@ def _connect(threads: int) -> duckdb.DuckDBPyConnection:
     """A database in memory that may neither spill to disk nor open anything."""
     import duckdb  # noqa: PLC0415  heavy, and needed where a report is made only
 
-    connection = duckdb.connect(config={"threads": threads, "temp_directory": "", "TimeZone": "UTC"})
+    connection = duckdb.connect(config={"threads": threads, "temp_directory": ""})
     connection.execute("SET enable_external_access = false")
     return connection
 

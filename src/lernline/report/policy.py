@@ -13,7 +13,7 @@ Level = Literal[
     "PLAIN_DATASET", "PASSWORD_PROTECTED_DATASET", "TEXT_KEY_ENCRYPTED_DATASET", "PUBLIC_KEY_ENCRYPTED_DATASET"
 ]
 PLAIN: Level = "PLAIN_DATASET"
-PASSWORD: Level = "PASSWORD_PROTECTED_DATASET"
+PASSWORD: Level = "PASSWORD_PROTECTED_DATASET"  # noqa: S105  the name of a level
 TEXT_KEY: Level = "TEXT_KEY_ENCRYPTED_DATASET"
 PUBLIC_KEY: Level = "PUBLIC_KEY_ENCRYPTED_DATASET"
 LEVELS: tuple[Level, ...] = (PLAIN, PASSWORD, TEXT_KEY, PUBLIC_KEY)
@@ -63,6 +63,9 @@ def effective(preferences: Mapping[str, bytes | str], channel: str, job_id: str,
 
     Args:
         preferences: stored preferences by organisation; ``default`` is the installation's (exhaust.md 8.1).
+        channel: the requester's.
+        job_id: of the report.
+        own_default: the report's own level.
 
     Raises:
         BadRequest: as ``level_for``.

@@ -90,7 +90,7 @@ def check_schema(request: Mapping[str, Any], schema: Mapping[str, Any] | None) -
 
 def _validator(schema: Mapping[str, Any]) -> Any:
     """A validator that fetches nothing from anywhere."""
-    import jsonschema  # noqa: PLC0415  only where a schema is checked
+    import jsonschema  # type: ignore[import-untyped]  # noqa: PLC0415  only where a schema is checked
     from referencing import Registry  # noqa: PLC0415  as above
 
     dialect = jsonschema.validators.validator_for(schema, default=jsonschema.Draft4Validator)

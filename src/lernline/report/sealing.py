@@ -184,7 +184,7 @@ def _cbc(plain: Iterable[Piece], key: bytes) -> Iterator[bytes]:
     cipher = Cipher(algorithms.AES(key), modes.CBC(_ZERO_IV)).encryptor()
     padder = PKCS7(128).padder()
     for piece in plain:
-        yield cipher.update(padder.update(piece))
+        yield cipher.update(padder.update(bytes(piece)))
     yield cipher.update(padder.finalize()) + cipher.finalize()
 
 

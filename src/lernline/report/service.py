@@ -13,11 +13,10 @@ from lernline.errors import BadRequest, Forbidden, NotFound
 from lernline.report import access, registry, response, rules
 from lernline.report.access import Asker
 from lernline.report.keyring import Keyring
-from lernline.report.policy import PREFERENCE, check_key, effective, seal_for
-from lernline.report.policy import DEFAULT_ORG
+from lernline.report.policy import DEFAULT_ORG, PREFERENCE, check_key, effective, seal_for
 from lernline.settings import Settings
 from lernline.store.requests import JobRequest, RequestDetail, RequestStore
-from lernline.times import day_of, parse_date, start_of_day, end_of_day
+from lernline.times import day_of, end_of_day, parse_date, start_of_day
 
 _SEARCH_FILTERS = {"dataset", "requestedDate", "status", "channel"}
 _LIST_LIMIT = 100
@@ -181,7 +180,11 @@ class RequestDesk:
             kind = config.get("type") if isinstance(config, dict) else None
             known = registry.all_entries(self._store.datasets())
             roles = next(
-                (one.authorized_roles for one in known if (one.dataset_id, one.dataset_sub_id) == (dataset, kind or dataset)),
+                (
+                    one.authorized_roles
+                    for one in known
+                    if (one.dataset_id, one.dataset_sub_id) == (dataset, kind or dataset)
+                ),
                 (),
             )
         enabled = asker.kind == "consumer" and bool(channel) and self._store.consumer_enabled(asker.id, channel)

@@ -138,7 +138,7 @@ class DatasetEntry(msgspec.Struct, frozen=True):
     exhaust_type: str = ""
 
 
-class LeaseLost(Exception):  # noqa: N818  not a fault: somebody else has the request now, and this runner stops
+class LeaseLost(Exception):
     """The request was given to another runner, or asked for again, while this one worked on it."""
 
 

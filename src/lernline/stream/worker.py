@@ -119,19 +119,21 @@ class Worker:
         return len(batch.records)
 
     def _handle(self, records: Sequence[Record], start: int) -> None:
+        position = Position(self.stage.group, start, records[-1].offset)
         try:
             changes = self.stage.process(records)
+            self._store.commit(changes, position)
         except (Unavailable, Fenced):
             raise
-        except Exception as problem:  # noqa: BLE001  whatever a record does to a stage, the line goes on
+        except Exception as problem:  # noqa: BLE001  whatever a record does to a stage or the store, the line goes on
             if len(records) > 1:
                 half = len(records) // 2
                 self._handle(records[:half], start)
                 self._handle(records[half:], records[half - 1].offset)
                 return
-            changes = Changes(dead_letters=[self._dead(records[0], problem)], counts={"failed-events-count": 1})
             _log.error("a record was set aside", stage=self.stage.name, offset=records[0].offset, kind=_kind(problem))
-        self._store.commit(changes, Position(self.stage.group, start, records[-1].offset))
+            changes = Changes(dead_letters=[self._dead(records[0], problem)], counts={"failed-events-count": 1})
+            self._store.commit(changes, position)
         self._committed(self.stage.name, changes.counts)
 
     def _dead(self, record: Record, problem: Exception) -> DeadLetter:

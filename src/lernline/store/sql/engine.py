@@ -17,6 +17,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool
 
 from lernline.errors import Unavailable
@@ -35,6 +36,7 @@ class Database:
         self.engine: Engine = create_engine(
             f"sqlite:///{path}",
             poolclass=QueuePool,
+            hide_parameters=True,
             pool_size=8,
             max_overflow=24,
             connect_args={"check_same_thread": False, "timeout": wait_seconds, "cached_statements": 512},
@@ -108,6 +110,8 @@ def _translated(doing: str) -> Iterator[None]:
     """Turn the driver's refusals into one sentence without SQL or values in it."""
     try:
         yield
+    except PoolTimeout as problem:
+        raise Unavailable("every connection to the database is in use; try again") from problem
     except OperationalError as problem:
         raise Unavailable(f"the database cannot be {doing} now ({problem.orig}); nothing was changed") from problem
     except DatabaseError as problem:

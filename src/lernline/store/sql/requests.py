@@ -158,9 +158,7 @@ class RequestTable:
         )
         with self._store.reading() as connection:
             details = [_details.decode(text) for (text,) in connection.execute(query)]
-        return sorted(
-            (one for detail in details for one in detail.spent if one.at >= since_ms), key=lambda one: one.at
-        )
+        return sorted((one for detail in details for one in detail.spent if one.at >= since_ms), key=lambda one: one.at)
 
     def datasets(self) -> list[DatasetEntry]:
         """See ``RequestStore``."""
