@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from lernline.catalog.relations import Relations
 from lernline.catalog.service import import_course
 from lernline.model import Batch, Changes
 from lernline.wiring import Line
@@ -39,14 +40,17 @@ def course(course_id: str, lessons: int, *, units: int = 4, assessments: int = 1
     return json.dumps(tree).encode()
 
 
-def set_up(line: Line, course_id: str, batch_ids: Iterable[str], lessons: int = 20) -> None:
+def set_up(
+    line: Line, course_id: str, batch_ids: Iterable[str], lessons: int = 20, *, assessments: int = 1
+) -> Relations:
     """A course and its open batches."""
-    _, changes = import_course(course(course_id, lessons), line.kinds)
+    relations, changes = import_course(course(course_id, lessons, assessments=assessments), line.kinds)
     for batch_id in batch_ids:
         changes.batches.append(
             Batch(course_id, batch_id, name=f"Batch {batch_id}", enrollmenttype="open", start_date=0)
         )
     line.store.commit(changes)
+    return relations
 
 
 def enrolments(course_id: str, batch_id: str, userids: Iterable[str], **more: Any) -> Iterator[dict[str, Any]]:

@@ -14,6 +14,10 @@ from zoneinfo import ZoneInfo
 _WIRE = re.compile(r"(\d{4})-(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d):(\d{3})(Z|[+-]\d\d:?\d\d)")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 DAY_MS = 86_400_000
+EARLIEST, LATEST = (
+    -2_208_988_800_000,
+    253_370_764_800_000,
+)  # 1900 and 9999: every zone's calendar can show what lies between
 
 
 def parse_time(text: str) -> int:

@@ -14,7 +14,9 @@ NUMBERS = [f"{prefix}{number}" for prefix, most in LISTS.items() for number in r
 
 def rows() -> list[list[str]]:
     lines = PAGE.read_text().splitlines()
-    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines if re.match(r"\| [PAXC]-D?\d", line)]
+    return [
+        [cell.strip() for cell in line.strip("|").split(" | ")] for line in lines if re.match(r"\| [PAXC]-D?\d", line)
+    ]
 
 
 @pytest.mark.parametrize("number", NUMBERS)

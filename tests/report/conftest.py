@@ -11,9 +11,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from report_worlds import Office
-
 from lernline.wiring import Line
+from report_worlds import Office
 
 
 @pytest.fixture

@@ -6,12 +6,11 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 import pyarrow as pa
 import pyzipper
-from support.worlds import BATCH, NOW
 
 from lernline.clock import FixedClock
 from lernline.report.access import Asker
@@ -22,6 +21,7 @@ from lernline.settings import Settings
 from lernline.store.requests import JobRequest
 from lernline.store.sql.requests import RequestTable
 from lernline.wiring import Line
+from support.worlds import BATCH, NOW
 
 CHANNEL = "channel-1"
 ADMIN = Asker("user", "admin-1", frozenset({"REPORT_ADMIN"}), CHANNEL)
@@ -122,7 +122,7 @@ class MemoryReads:
         self.by_id = {one.userid: one for one in learners}
         self.score_reads = 0
 
-    def __enter__(self) -> MemoryReads:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:

@@ -7,6 +7,7 @@ import secrets
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -158,13 +159,19 @@ def _embedded_key(folder: Path) -> RSAKey:
             pass
         finally:
             own.unlink()
-    key = RSAKey.import_key(private.read_bytes())
+    key = _imported(private, private.stat().st_mtime_ns)
     public = folder / f"{EMBEDDED_KID}.pem"
     if not public.exists():
         own = folder / f".{secrets.token_hex(8)}"
         own.write_bytes(key.as_pem(private=False))
         own.replace(public)
     return key
+
+
+@lru_cache(maxsize=8)
+def _imported(path: Path, _written: int) -> RSAKey:
+    """A key from its file; to check it costs more than many signatures."""
+    return RSAKey.import_key(path.read_bytes())
 
 
 def service_token(keys_folder: Path) -> str:

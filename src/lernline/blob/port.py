@@ -23,6 +23,7 @@ class BlobStore(Protocol):
         """Store what the chunks hold, while they are being made.
 
         The object appears when it is whole; an error that the chunks raise passes through and leaves nothing.
+        The chunks must not use the store themselves: it may be busy in the very thread that asks for them.
         """
         ...
 

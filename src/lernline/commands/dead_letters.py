@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 _ALL = 1_000_000
 _AT_ONCE = 500
 
-Ids = Annotated[
-    list[int] | None, typer.Argument(metavar="[N…]", help="Numbers of dead letters, as `list` shows them.")
-]
+Ids = Annotated[list[int] | None, typer.Argument(metavar="[N…]", help="Numbers of dead letters, as `list` shows them.")]
 Stage = Annotated[
     str | None, typer.Option("--stage", help="Only those of one stage, such as progress.", show_default=False)
 ]
@@ -70,8 +68,7 @@ def show_letter(
     if as_json:
         value = _decoded(letter.value)
         show_json(
-            _summary(letter)
-            | {"state": letter.state, "headers": letter.headers, "stack": letter.stack, "value": value}
+            _summary(letter) | {"state": letter.state, "headers": letter.headers, "stack": letter.stack, "value": value}
         )
         return
     for name, value in (_summary(letter) | {"state": letter.state}).items():
@@ -87,7 +84,7 @@ def show_letter(
 def replay(
     numbers: Ids = None, everything: All = False, stage: Stage = None, data: Data = None, sets: Sets = None
 ) -> None:
-    """Put dead letters back on their topics. What was applied already is applied once: a replay counts nothing twice."""
+    """Put dead letters back on their topics. What was applied already is not counted twice."""
     with open_line(settings_from(data, sets)) as line:
         from lernline.model import Changes, Event  # noqa: PLC0415
 

@@ -25,9 +25,7 @@ Sets = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program instead of text for a person.")]
-Host = Annotated[
-    str | None, typer.Option("--host", help="Address to listen on (setting `host`).", show_default=False)
-]
+Host = Annotated[str | None, typer.Option("--host", help="Address to listen on (setting `host`).", show_default=False)]
 Port = Annotated[
     int | None,
     typer.Option("--port", help="Port to listen on; 0 takes a free one (setting `port`).", show_default=False),

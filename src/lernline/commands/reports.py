@@ -42,9 +42,7 @@ def request(
     ] = "all",
     program: Annotated[
         str,
-        typer.Option(
-            "--for", help="excel: cells that a spreadsheet would run as formulas become text."
-        ),
+        typer.Option("--for", help="excel: cells that a spreadsheet would run as formulas become text."),
     ] = "",
     password: Annotated[
         str | None,
@@ -62,7 +60,9 @@ def request(
     requested_by: Annotated[str, typer.Option("--requested-by", help="User who asks.")] = _ASKER,
     tag: Annotated[
         str | None,
-        typer.Option("--tag", help="Tag of the request; default: course and batch, as portals have it.", show_default=False),
+        typer.Option(
+            "--tag", help="Tag of the request; default: course and batch, as portals have it.", show_default=False
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Make a new file although today's is there.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Run it here and now, and wait for the file.")] = False,
@@ -85,7 +85,9 @@ def request(
         courseid = batches[batch[0]].courseid
         course = line.courses.contents([courseid]).get(courseid)
         config: dict[str, Any] = {"batchId": batch[0]} if len(batch) == 1 else {"batchFilter": batch}
-        config |= {name: value for name, value in (("layout", layout), ("units", units)) if value not in {"default", "all"}}
+        config |= {
+            name: value for name, value in (("layout", layout), ("units", units)) if value not in {"default", "all"}
+        }
         if program:
             config["neutraliseFormulas"] = True
         body: dict[str, Any] = {
@@ -151,7 +153,9 @@ def list_requests(
 def show_request(number: RequestId, data: Data = None, sets: Sets = None, as_json: Json = False) -> None:
     """Show one request: status, times, row counts, files."""
     with open_line(settings_from(data, sets)) as line:
-        row = next((one for one in requests_of(line).find_requests(limit=_ALL) if one.request_id == number.upper()), None)
+        row = next(
+            (one for one in requests_of(line).find_requests(limit=_ALL) if one.request_id == number.upper()), None
+        )
         if row is None:
             raise NotFound(f"there is no request {number}; see `lernline exhaust list`")
         _told(line, row, as_json=as_json)

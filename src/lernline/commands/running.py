@@ -6,7 +6,9 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
+from importlib import import_module
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from lernline.settings import Settings
     from lernline.wiring import Line
 
+_LOADED_AT = time.monotonic()
 _PARTS = ("progress", "assessments", "certify", "catalog", "reports", "schedule")
 
 
@@ -39,9 +42,9 @@ def up(data: Data = None, host: Host = None, port: Port = None, sets: Sets = Non
     if settings.port == 0:
         # everybody has to know it: links and QR codes carry the address
         settings = settings_from(data, sets, host=host, port=free_port(settings.host))
-    import lernline.wiring  # noqa: PLC0415  what every part needs, loaded before they part
+    import_module("lernline.wiring")  # what every part needs, loaded once, before they part
 
-    supervisor = Supervisor(settings.host, settings.port, str(settings.data))
+    supervisor = Supervisor(settings.host, settings.port, str(settings.data), _LOADED_AT)
     supervisor.add("API", lambda: _serve(settings, with_parent=True))
     supervisor.add("workers", lambda: _work(settings, _PARTS, with_parent=True))
     raise typer.Exit(supervisor.run())
@@ -64,7 +67,9 @@ def work(
     stations: Annotated[
         str,
         typer.Option(
-            "--stations", metavar="NAME,…", help=f"Which parts to run, of: {', '.join(_PARTS)}. Each has its own thread."
+            "--stations",
+            metavar="NAME,…",
+            help=f"Which parts to run, of: {', '.join(_PARTS)}. Each has its own thread.",
         ),
     ] = ",".join(_PARTS),
     sets: Sets = None,
@@ -120,7 +125,7 @@ def _run_parts(line: Line, names: tuple[str, ...], stop: threading.Event) -> Non
     def run(name: str) -> None:
         try:
             _part(line, name)(stop)
-        except Exception:
+        except Exception:  # noqa: BLE001  whatever it was, the others must not go on alone
             import structlog  # noqa: PLC0415
 
             structlog.get_logger().exception("a part of the line failed", part=name)

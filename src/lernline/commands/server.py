@@ -36,5 +36,5 @@ async def _serve(line: Line, stop: threading.Event) -> None:
     while not stop.is_set() and not serving.done():
         await asyncio.wait({serving}, timeout=_LOOK_SECONDS)
     if not serving.done():
-        server.stop()
+        server.stop()  # type: ignore[no-untyped-call]
     await serving

@@ -41,7 +41,9 @@ def settings_from(data: Path | None = None, sets: Sequence[str] | None = None, *
         name, equals, value = text.partition("=")
         name = name.strip().lower().replace("-", "_")
         if not equals or name not in Settings.model_fields:
-            raise BadRequest(f"--set {name or text}: write NAME=VALUE with the name of a setting, see the list of settings")
+            raise BadRequest(
+                f"--set {name or text}: write NAME=VALUE with the name of a setting, see the list of settings"
+            )
         given[name] = _parts(value) if _is_tuple(Settings, name) else value
     given |= {name: value for name, value in {"data": data, **named}.items() if value is not None}
     try:
@@ -71,10 +73,23 @@ def open_line(settings: Settings) -> Iterator[Line]:
         SchemaTooNew: a newer release wrote it.
     """
     line = _opened(settings)
+    _log_quietly(settings)
     try:
         yield line
     finally:
         line.close()
+
+
+def _log_quietly(settings: Settings) -> None:
+    """Logs of a command that ends: warnings only, unless more was asked for, and never among its output."""
+    import structlog  # noqa: PLC0415
+
+    from lernline.telemetry import configure_logging  # noqa: PLC0415
+
+    level = "WARNING" if settings.log_level == "INFO" else settings.log_level
+    configure_logging(level, settings.log_format)
+    # looked up at each line, since who calls a command from Python may exchange the stream between two calls
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr), cache_logger_on_first_use=False)
 
 
 @contextmanager

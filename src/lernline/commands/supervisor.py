@@ -86,9 +86,13 @@ class _Part:
 
 
 class Supervisor:
-    """Runs parts as child processes until SIGTERM or SIGINT. Parts end by themselves when it is killed."""
+    """Runs parts as child processes until SIGTERM or SIGINT. Parts end by themselves when it is killed.
 
-    def __init__(self, host: str, port: int, data: str) -> None:
+    ``begun`` is the monotonic time from which readiness is measured.
+    """
+
+    def __init__(self, host: str, port: int, data: str, begun: float) -> None:
+        self._begun = begun
         self._host = host
         self._port = port
         self._data = data
@@ -107,7 +111,6 @@ class Supervisor:
         Raises:
             Refused: the port is taken.
         """
-        begun = time.monotonic()
         refuse_taken(self._host, self._port)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _number, _frame: self._stop.set())
@@ -117,11 +120,12 @@ class Supervisor:
             while not self._stop.is_set():
                 if not self._ready and self._answers():
                     self._ready = True
-                    seconds = time.monotonic() - begun
-                    address = f"http://{self._host}:{self._port}"
-                    show(f"Lernline is ready at {address} after {seconds:.1f} s (data in {self._data}; Ctrl-C stops it)")
+                    seconds = time.monotonic() - self._begun
+                    where = f"http://{self._host}:{self._port} (data in {self._data})"
+                    show(f"Lernline is ready at {where} after {seconds:.1f} s; Ctrl-C stops it")
                     sys.stdout.flush()
-                if not all([self._look_after(part) for part in self._parts]):
+                alive = [self._look_after(part) for part in self._parts]
+                if not all(alive):
                     return 1
                 self._stop.wait(_LOOK_SECONDS if not self._ready else 10 * _LOOK_SECONDS)
         finally:

@@ -1,4 +1,4 @@
-"""From what is known of one learner in one batch to plain words: station by station, with the rule and the fix. Pure."""
+"""From what is known of one learner in one batch to plain words, station by station: what, why, and the fix. Pure."""
 
 from __future__ import annotations
 
@@ -128,7 +128,9 @@ def _recorded(facts: Facts) -> Step:
     if facts.batch_status == NOT_STARTED:
         start = "" if batch.start_date is None else f" on {_day(batch.start_date, facts)}"
         fix = "Wait for its first day, or change the start date (PATCH /v1/course/batch/update)."
-        return Step("recorded", "waiting", [f"the batch has not begun; it begins{start} and takes no update before"], fix)
+        return Step(
+            "recorded", "waiting", [f"the batch has not begun; it begins{start} and takes no update before"], fix
+        )
     lines.append(begun)
     if facts.batch_status == ENDED:
         end = "" if batch.end_date is None else f" on {_day(batch.end_date, facts)}"
@@ -246,7 +248,9 @@ def _template(template: TemplateFacts, facts: Facts, enrolment: Enrolment) -> tu
 
 def _held(enrolment: Enrolment) -> list[str]:
     named = [(one.name, one.identifier) for one in enrolment.issued_certificates]
-    named += [(str(one.get("name") or ""), str(one.get("identifier") or one.get("id"))) for one in enrolment.certificates]
+    named += [
+        (str(one.get("name") or ""), str(one.get("identifier") or one.get("id"))) for one in enrolment.certificates
+    ]
     return [f"the certificate '{name}' was issued: {identifier}" for name, identifier in named]
 
 

@@ -52,7 +52,9 @@ def explain_learner(line: Workplace, userid: str, batchid: str) -> Explanation:
     """
     batch = line.store.batches([batchid]).get(batchid)
     rows = line.store.enrolments_of_user(userid)
-    row = next((one for one in rows if one.batchid == batchid and (batch is None or one.courseid == batch.courseid)), None)
+    row = next(
+        (one for one in rows if one.batchid == batchid and (batch is None or one.courseid == batch.courseid)), None
+    )
     courseid = batch.courseid if batch is not None else row.courseid if row is not None else ""
     key = EnrolmentKey(userid, courseid, batchid)
     files = read_files(line.store, line.courses, [key])

@@ -103,29 +103,52 @@ class People:
 
     def learn(self, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
         """Take note of rows; tables that say nothing about users are passed over."""
-        match table:
-            case "system_settings":
-                for row in rows:
-                    if _CUSTODIAN in {row["id"], row.get("field")} and row.get("value"):
-                        self.custodian = row["value"]
-            case "organisation":
-                self.organisations |= {row["id"]: _organisation(row) for row in rows}
-            case "location":
-                self.locations |= {row["id"]: _location(row) for row in rows}
-            case "user_organisation":
-                for row in rows:
-                    if not row.get("isdeleted"):
-                        self._memberships[row["userid"]].append(row["organisationid"])
-            case "user_declarations":
-                for row in rows:
-                    self._declared[row["userid"]] = _declared(row.get("userinfo") or {})
-            case "user_roles":
-                for row in rows:
-                    self._roles[row["userid"]].append(row["role"])
-            case "usr_external_identity":
-                for row in rows:
-                    if row.get("userid"):
-                        self._identities[row["userid"]] = row.get("originalexternalid") or row["externalid"]
+        note = {
+            "system_settings": self._setting,
+            "organisation": self._organisation,
+            "location": self._location,
+            "user_organisation": self._membership,
+            "user_declarations": self._declaration,
+            "user_roles": self._role,
+            "usr_external_identity": self._identity,
+        }.get(table)
+        if note is not None:
+            for row in rows:
+                note(row)
+
+    def _setting(self, row: Mapping[str, Any]) -> None:
+        if _CUSTODIAN in {row["id"], row.get("field")} and row.get("value"):
+            self.custodian = row["value"]
+
+    def _organisation(self, row: Mapping[str, Any]) -> None:
+        self.organisations[row["id"]] = Organisation(
+            id=row["id"],
+            orgname=row.get("orgname"),
+            isrootorg=row.get("isrootorg") or row.get("istenant"),
+            orglocation=row.get("orglocation"),
+            locationids=row.get("locationids"),
+        )
+
+    def _location(self, row: Mapping[str, Any]) -> None:
+        self.locations[row["id"]] = Location(
+            row["id"], row.get("name") or "", row.get("type") or "", row.get("parentid"), row.get("code")
+        )
+
+    def _membership(self, row: Mapping[str, Any]) -> None:
+        if not row.get("isdeleted"):
+            self._memberships[row["userid"]].append(row["organisationid"])
+
+    def _declaration(self, row: Mapping[str, Any]) -> None:
+        info: Mapping[str, Any] = row.get("userinfo") or {}
+        names = ((name.removeprefix("declared-"), value) for name, value in info.items() if value)
+        self._declared[row["userid"]] = {_DECLARED.get(name, name): str(value) for name, value in names}
+
+    def _role(self, row: Mapping[str, Any]) -> None:
+        self._roles[row["userid"]].append(row["role"])
+
+    def _identity(self, row: Mapping[str, Any]) -> None:
+        if row.get("userid"):
+            self._identities[row["userid"]] = row.get("originalexternalid") or row["externalid"]
 
     def profile(self, row: Mapping[str, Any]) -> Row:
         """A ``user`` row with the fields of the user cache derived (ruling 15); what is given is kept."""
@@ -165,25 +188,6 @@ class People:
             "language": _json(languages) if languages else None,
         }
         return dict.fromkeys(row) | derived | {name: value for name, value in given.items() if value is not None}
-
-
-def _organisation(row: Mapping[str, Any]) -> Organisation:
-    return Organisation(
-        id=row["id"],
-        orgname=row.get("orgname"),
-        isrootorg=row.get("isrootorg") or row.get("istenant"),
-        orglocation=row.get("orglocation"),
-        locationids=row.get("locationids"),
-    )
-
-
-def _location(row: Mapping[str, Any]) -> Location:
-    return Location(row["id"], row.get("name") or "", row.get("type") or "", row.get("parentid"), row.get("code"))
-
-
-def _declared(info: Mapping[str, Any]) -> dict[str, str]:
-    names = ((name.removeprefix("declared-"), value) for name, value in info.items() if value)
-    return {_DECLARED.get(name, name): str(value) for name, value in names}
 
 
 def _types(row: Mapping[str, Any]) -> Row:

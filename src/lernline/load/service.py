@@ -117,7 +117,9 @@ def load_folder(
     ]
 
 
-def _chunks(path: Path, unknown: Callable[[Path, tuple[str, ...]], None] = lambda _path, _names: None) -> Iterator[Rows]:
+def _chunks(
+    path: Path, unknown: Callable[[Path, tuple[str, ...]], None] = lambda _path, _names: None
+) -> Iterator[Rows]:
     # a course tree is as large as thousands of other rows
     size = _TREES_AT_ONCE if dump_table(path).name == "content_hierarchy" else CHUNK_ROWS
     return read_dump(path, chunk_rows=size, unknown=unknown)
@@ -184,5 +186,3 @@ def _announce_relations(store: TableStore, rows: Rows) -> None:
     known = store.contents(leaves)
     missing = [Content(identifier=course, leaf_nodes_count=count) for course, count in leaves.items()]
     store.commit(Changes(contents=[known.get(one.identifier, one) for one in missing]))
-
-

@@ -85,7 +85,8 @@ class AssessmentStage:
                 self._refuse(record, "failed-event-count", *refusal, changes)
                 continue
             key = _AttemptKey(update.key, update.contentid, update.attempt_id)
-            if not update.events and (update.summary is None or key in attempts or not update.attempt_id):
+            answered = key in attempts and not rules.summed_up(attempts[key])
+            if not update.events and (update.summary is None or answered or not update.attempt_id):
                 changes.count("recompute-agg-event-count")
                 touched[update.key] = None
                 continue

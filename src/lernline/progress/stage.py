@@ -39,6 +39,7 @@ from lernline.stream.port import Record
 
 _encode = msgspec.json.Encoder().encode
 _Judged = tuple[Record, ProgressUpdate]
+_Update = tuple[LessonUpdate, bool]  # and whether it counts
 
 
 class ProgressStage:
@@ -63,9 +64,10 @@ class ProgressStage:
         enrolments = self._store.enrolments({update.key for _, update in readable})
         courses = self._courses.get(update.key.courseid for _, update in readable)
         judged = [one for one in readable if self._judge(one, batches, enrolments, courses, changes)]
-        updates = self._unseen(judged, changes)
+        updates = self._updates(judged, changes)
         keys = list(dict.fromkeys(update.key for _, update in judged))
-        work = _Work(self._store, keys, enrolments, updates)
+        asked = {update.key for _, update in judged if update.sync}
+        work = _Work(self._store, keys, enrolments, updates, asked)
         now_ms = self._clock.now_ms()
         channels = self._channels(key.courseid for key in keys)
         for key in keys:
@@ -127,23 +129,23 @@ class ProgressStage:
         if update is not None:
             changes.events.append(Event(topics.PROGRESS_FAILED, update.key.userid, _failed(update, code, reason)))
 
-    def _unseen(self, judged: Iterable[_Judged], changes: Changes) -> dict[EnrolmentKey, list[LessonUpdate]]:
-        """Updates that were not counted before, each identity once, in order."""
+    def _updates(self, judged: Iterable[_Judged], changes: Changes) -> dict[EnrolmentKey, list[_Update]]:
+        """Updates in order, each with whether it counts: one whose identity was counted before does not."""
         named = [
             (update.key, lesson, Identity(update.key.userid, lesson.identity))
             for _, update in judged
             for lesson in update.lessons
         ]
         seen = self._store.seen({name for _, _, name in named}) if named else set()
-        fresh: dict[EnrolmentKey, list[LessonUpdate]] = defaultdict(list)
+        updates: dict[EnrolmentKey, list[_Update]] = defaultdict(list)
         for key, lesson, name in named:
+            updates[key].append((lesson, name not in seen))
             if name in seen:
                 changes.count("repeated-updates-count")
-                continue
-            seen.add(name)
-            fresh[key].append(lesson)
-            changes.identities.append(name)
-        return fresh
+            else:
+                seen.add(name)
+                changes.identities.append(name)
+        return updates
 
     def _roll_up(
         self,
@@ -159,9 +161,9 @@ class ProgressStage:
         before = work.states(key)
         after = dict(before)
         accesses: list[tuple[int, str]] = []
-        for update in work.updates.get(key, ()):
+        for update, counts in work.updates.get(key, ()):
             contentid = update.contentid
-            after[contentid] = merge(after.get(contentid) or LessonState(*key, contentid), update)
+            after[contentid] = merge(after.get(contentid) or LessonState(*key, contentid), update, counts=counts)
             accesses.append((update.received if update.accessed is None else update.accessed, contentid))
         changed = {contentid: state for contentid, state in after.items() if state != before.get(contentid)}
         statuses = dict(enrolment.contentstatus)
@@ -243,7 +245,8 @@ class _Work:
         store: LearningStore,
         keys: Sequence[EnrolmentKey],
         enrolments: dict[EnrolmentKey, Enrolment],
-        updates: dict[EnrolmentKey, list[LessonUpdate]],
+        updates: dict[EnrolmentKey, list[_Update]],
+        asked: set[EnrolmentKey],
     ) -> None:
         self._store = store
         self.enrolments = enrolments
@@ -251,14 +254,14 @@ class _Work:
         self.progress: list[EnrolmentProgress] = []
         self._dated: list[EnrolmentKey] = []
         self._changed: dict[EnrolmentKey, dict[str, LessonState]] = {}
-        # rows that somebody else wrote are no projection of ours: all their lessons decide, and so they do on a sync
-        whole = [key for key in keys if enrolments[key].rollup is None or key not in updates]
+        # rows that somebody else wrote are no projection of ours: all their lessons decide, and so they do when asked
+        whole = [key for key in keys if enrolments[key].rollup is None or key in asked]
         self._whole = store.lessons_of(whole) if whole else {}
         part = [
             LessonKey(*key, update.contentid)
             for key, some in updates.items()
             if key not in self._whole
-            for update in some
+            for update, _ in some
         ]
         self._part: dict[EnrolmentKey, dict[str, LessonState]] = defaultdict(dict)
         for lesson, state in (store.lesson_states(part) if part else {}).items():

@@ -11,11 +11,13 @@ import msgspec
 
 from lernline.errors import BadRequest
 from lernline.model import Attempt, EnrolmentKey, Question
-from lernline.times import format_iso
+from lernline.times import EARLIEST, LATEST, format_iso
 
 _canonical = msgspec.json.Encoder(order="sorted")
 _compact = msgspec.json.Encoder()
 METRICS_TYPE = "attempt_metrics"
+_SUMMED_UP = "summary:"
+_MOST_POINTS = 1e12
 
 
 class AssessmentUpdate(msgspec.Struct, frozen=True):
@@ -52,20 +54,25 @@ def read_assessment(value: bytes, *, accepted: bool) -> AssessmentUpdate:
             raise BadRequest(f"{name} is missing", code="MANDATORY_PARAMETER_MISSING")
     events = [event for event in message.get("events") or () if isinstance(event, dict)]
     attempt_id = message.get("attemptId")
-    if events and not attempt_id:
+    named = isinstance(attempt_id, str) and bool(attempt_id.strip())
+    if events and not named:
         raise BadRequest("attemptId is missing", code="MANDATORY_PARAMETER_MISSING")
     stated = message.get("assessmentTs")
-    if not isinstance(stated, int | float):
+    if not isinstance(stated, int | float) or isinstance(stated, bool):
         raise BadRequest("assessmentTs is missing or not a number", code="MANDATORY_PARAMETER_MISSING")
+    if not EARLIEST <= stated <= LATEST:
+        raise BadRequest("assessmentTs lies outside the years 1900 to 9998", code="INVALID_PARAMETER_VALUE")
+    summary = _summary(message.get("summary"))
+    digest = hashlib.blake2b(_canonical.encode([int(stated), events or summary]), digest_size=12).hexdigest()
     return AssessmentUpdate(
         EnrolmentKey(str(ids["userId"]), str(ids["courseId"]), str(ids["batchId"])),
         str(ids["contentId"]),
-        str(attempt_id or ""),
+        attempt_id if isinstance(attempt_id, str) and named else "",
         int(stated),
         events,
-        hashlib.blake2b(_canonical.encode([int(stated), events]), digest_size=12).hexdigest(),
+        digest if events else _SUMMED_UP + digest,
         accepted,
-        _summary(message.get("summary")),
+        summary,
     )
 
 
@@ -80,7 +87,8 @@ def _summary(value: object) -> tuple[float, float] | None:
 
 
 def _first_number(values: Mapping[str, object], *names: str) -> float | None:
-    return next((float(found) for name in names if isinstance(found := values.get(name), int | float)), None)
+    found = (values.get(name) for name in names)
+    return next((_number(one) for one in found if isinstance(one, int | float) and not isinstance(one, bool)), None)
 
 
 def latest_questions(events: Iterable[Mapping[str, Any]]) -> list[Question]:
@@ -158,6 +166,8 @@ def score(update: AssessmentUpdate, questions: Sequence[Question], now_ms: int) 
 
 
 def _exact(value: float) -> Decimal:
+    if abs(value) > _MOST_POINTS:
+        raise BadRequest(f"a score or maximum of {value:g} is not one", code="INVALID_PARAMETER_VALUE")
     return Decimal(str(value))
 
 
@@ -168,8 +178,20 @@ def _decimals(value: Decimal) -> str:
 
 
 def wins(new: Attempt, stored: Attempt) -> bool:
-    """Whether an attempt replaces what is stored: later, or as late with the higher digest (ruling 6)."""
-    return (new.last_attempted_on, new.digest) > (stored.last_attempted_on, stored.digest)
+    """Whether an attempt replaces what is stored: later, or as late with the higher digest (ruling 6).
+
+    One with answers replaces one that only a summary tells of, whenever they come (clients.md ruling 4).
+    """
+    return _rank(new) > _rank(stored)
+
+
+def _rank(attempt: Attempt) -> tuple[bool, int, str]:
+    return not summed_up(attempt), attempt.last_attempted_on, attempt.digest
+
+
+def summed_up(attempt: Attempt) -> bool:
+    """Whether only a summary tells of the attempt."""
+    return attempt.digest.startswith(_SUMMED_UP)
 
 
 class Scores(msgspec.Struct, frozen=True):

@@ -46,10 +46,9 @@ class PendingTail:
             states = {state.contentid: state for state in stored[key]}
             for update in updates:
                 name = Identity(key.userid, update.identity)
-                if name not in seen:
-                    seen.add(name)
-                    state = states.get(update.contentid) or LessonState(*key, update.contentid)
-                    states[update.contentid] = merge(state, update)
+                state = states.get(update.contentid) or LessonState(*key, update.contentid)
+                states[update.contentid] = merge(state, update, counts=name not in seen)
+                seen.add(name)
             stored[key] = sorted(states.values(), key=lambda state: state.contentid)
         return stored
 

@@ -11,7 +11,7 @@ from lernline.model import EnrolmentKey, LessonUpdate
 from lernline.record.rules import fold, identity
 from lernline.stream.port import Record
 from lernline.stream.topics import ENROLMENT_SYNC
-from lernline.times import parse_time
+from lernline.times import EARLIEST, LATEST, parse_time
 
 ACCEPTED = "accepted"
 _ACTIONS = {"batch-enrolment-update": False, "user-enrolment-sync": True}
@@ -104,10 +104,12 @@ def _instant(name: str, value: float | str | None) -> int | None:
     if value is None or value == "":
         return None
     try:
-        return int(float(value))
-    except ValueError:
-        pass
-    try:
-        return parse_time(str(value))
-    except ValueError as problem:
-        raise BadRequest(f"{name} is not a time: {problem}", code="DATE_FORMAT_ERRROR") from problem
+        instant = int(float(value))
+    except (ValueError, OverflowError):
+        try:
+            instant = parse_time(str(value))
+        except ValueError as problem:
+            raise BadRequest(f"{name} is not a time: {problem}", code="DATE_FORMAT_ERRROR") from problem
+    if not EARLIEST <= instant <= LATEST:
+        raise BadRequest(f"{name} lies outside the years 1900 to 9998", code="DATE_FORMAT_ERRROR")
+    return instant

@@ -17,10 +17,11 @@ NOT_STARTED, STARTED, COMPLETED = 0, 1, 2
 _canonical = msgspec.json.Encoder(order="sorted")
 
 
-def merge(state: LessonState, update: LessonUpdate) -> LessonState:
-    """The row after one more distinct update (rest-api.md 3.1, rulings 3, 4 and 20).
+def merge(state: LessonState, update: LessonUpdate, *, counts: bool = True) -> LessonState:
+    """The row after one more update (rest-api.md 3.1, rulings 3, 4 and 20).
 
-    The caller has made sure that the update's identity was not merged before.
+    ``counts`` is False for an update whose identity was merged before: all members but the two counts are maxima and
+    minima, which take a repetition without harm, and what a repetition says beyond the first time is kept.
     """
     completes = update.status == COMPLETED
     status = max(state.status, update.status)
@@ -35,8 +36,8 @@ def merge(state: LessonState, update: LessonUpdate) -> LessonState:
         contentid=state.contentid,
         status=status,
         progress=100 if status == COMPLETED else max(state.progress, update.progress),
-        viewcount=state.viewcount + (update.status > NOT_STARTED),
-        completedcount=state.completedcount + completes,
+        viewcount=state.viewcount + (counts and update.status > NOT_STARTED),
+        completedcount=state.completedcount + (counts and completes),
         accessed=later(state.accessed, update.accessed),
         accessed_received=later(state.accessed_received, update.received),
         completed=later(state.completed, update.completed) if completes else state.completed,

@@ -13,7 +13,7 @@ from msgspec import UNSET, UnsetType
 
 from lernline.errors import BadRequest, catalogued
 from lernline.model import EnrolmentKey
-from lernline.times import parse_time
+from lernline.times import EARLIEST, parse_time
 
 _encode = msgspec.json.Encoder().encode
 
@@ -298,6 +298,8 @@ def _number(value: object, where: str) -> None:
 def _milliseconds(value: object, where: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise catalogued("DATA_TYPE_ERROR", where, "Number")
+    if value < EARLIEST:
+        raise catalogued("INVALID_PARAMETER_VALUE", value, where)
     return int(value)
 
 

@@ -148,7 +148,7 @@ def same_question(held: JobRequest, asked: JobRequest) -> bool:
         asked.request_data, asked.detail.output_format
     ):
         return False
-    return held.detail.key_reference in {"", asked.detail.key_reference} or held.status == "FAILED"
+    return held.detail.key_reference in {None, asked.detail.key_reference} or held.status == "FAILED"
 
 
 def is_twin(one: JobRequest, other: JobRequest, key: str | None, other_key: str | None) -> bool:

@@ -205,7 +205,7 @@ class RequestDesk:
         parts = (candidate.job_id, tag, candidate.requested_by, candidate.requested_channel, day)
         kind = [kind] if (kind := _kind(candidate.request_data)) else []
         detail = candidate.detail
-        digest = rules.body_hash(candidate.request_data, detail.output_format, detail.key_reference)
+        digest = rules.body_hash(candidate.request_data, detail.output_format, detail.key_reference or "")
         asked = [
             msgspec.structs.replace(
                 candidate, request_id=one, encryption_key=None if key is None else self._keyring.locked(key, one)

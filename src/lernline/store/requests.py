@@ -45,7 +45,8 @@ class RequestDetail(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         output_format: as asked.
-        key_reference: tells two keys apart without telling what they are.
+        key_reference: tells two keys apart without telling what they are; empty for no key, None where the row is
+            another program's.
         log_end: end of the log when the request came; updates up to there belong into the report.
         batches: outcome of each finished batch.
         total_rows, done_rows: learners of the batches known so far, and those handled.
@@ -62,7 +63,7 @@ class RequestDetail(msgspec.Struct, frozen=True, omit_defaults=True):
     """
 
     output_format: str = "csv"
-    key_reference: str = ""
+    key_reference: str | None = None
     log_end: int | None = None
     batches: tuple[BatchOutcome, ...] = ()
     total_rows: int = 0

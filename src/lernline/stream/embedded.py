@@ -15,7 +15,7 @@ from lernline.store.sql.engine import Database
 from lernline.stream.port import Poll, Record
 from lernline.stream.topics import READERS
 
-_IDLE_SECONDS = 0.004
+_IDLE_SECONDS = 0.004, 0.02
 _PRUNED_AT_ONCE = 10_000
 _headers = msgspec.json.Decoder(dict[str, str])
 _COLUMNS = "position, topic, key, value, headers, appended_at"
@@ -53,13 +53,15 @@ class EmbeddedLog:
     def poll(self, group: str, topics: Sequence[str], limit: int, max_wait: float) -> Poll:
         """Up to ``limit`` records of ``topics`` after the group's position; see ``Stream.poll``."""
         deadline = time.monotonic() + max_wait
+        idle, longest = _IDLE_SECONDS
         while True:
             with self.db.reading() as connection:
                 start = _position(connection, group)
                 records = self._after(connection, topics, start, limit)
             if records or time.monotonic() >= deadline:
                 return Poll(records, start, records[-1].offset if records else start)
-            time.sleep(_IDLE_SECONDS)
+            time.sleep(idle)
+            idle = min(idle * 1.5, longest)
 
     def pending(self, group: str, topics: Sequence[str], key: str) -> list[Record]:
         """Records of one key that the group has not committed: the tail itself."""

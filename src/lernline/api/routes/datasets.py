@@ -32,7 +32,9 @@ def list_of(face: Face, call: Call) -> dict[str, Any]:
     if limit is not None and not limit.isdecimal():
         raise BadRequest("limit should be a number of requests")
     asker, channel = _for_channel(face, call)
-    return face.reports.list(asker, channel, call.params["tag"], LIST_LIMIT if limit is None else int(limit))
+    if limit is None:
+        return face.reports.list(asker, channel, call.params["tag"])
+    return face.reports.list(asker, channel, call.params["tag"], int(limit))
 
 
 def search(face: Face, call: Call) -> dict[str, Any]:

@@ -94,10 +94,9 @@ _credentials_of = (
     )
     .order_by(_credential.c.issued_on, _credential.c.id)
 )
-_holds_nothing = (
-    func.coalesce(_enrolment.c.issued_certificates, "[]").in_(("", "[]", "null"))
-    & func.coalesce(_enrolment.c.certificates, "[]").in_(("", "[]", "null"))
-)
+_holds_nothing = func.coalesce(_enrolment.c.issued_certificates, "[]").in_(("", "[]", "null")) & func.coalesce(
+    _enrolment.c.certificates, "[]"
+).in_(("", "[]", "null"))
 _attempted = (
     select(1)
     .where(

@@ -60,7 +60,7 @@ class SqlStore(LearningReads, Commits, CatalogTables, DirectoryTable, DeadLetter
         target = metadata.tables[table]
         names = [column.name for column in target.columns if any(column.name in row for row in rows)]
         with self.db.writing() as connection:
-            if target.primary_key.columns and all(key.name in names for key in target.primary_key.columns):
+            if target.primary_key.columns.keys() and all(key.name in names for key in target.primary_key.columns):
                 Upsert(target, names).run(connection, [tuple(_cell(row.get(name)) for name in names) for row in rows])
             else:
                 connection.execute(insert(target), [{name: _cell(row.get(name)) for name in names} for row in rows])
