@@ -1,4 +1,4 @@
-"""A small keep-alive HTTP load generator: as little work per request as Python allows, so that it measures the other side."""
+"""A small keep-alive HTTP load generator: little work per request, so that it measures the other side."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class _Connection(asyncio.Protocol):
         self._buffer = b""
         self._next()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _exc: Exception | None) -> None:
         if not self.done.done():
             self.done.set_result(None)
 

@@ -2,19 +2,25 @@
 
 import asyncio
 import threading
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 from lernline.api.gather import Busy, Gatherer
 from lernline.errors import Unavailable
 
+Work = Callable[[list[int]], list[int]]
 
-def run(work, questions, *, batch_size=8, most_waiting=100, gate=None):
+
+def run(
+    work: Work, questions: Iterable[int], *, most_waiting: int = 100, gate: threading.Event | None = None
+) -> list[Any]:
     with ThreadPoolExecutor(2) as executor:
 
-        async def all_of_them():
-            gatherer = Gatherer(work, executor, batch_size=batch_size, most_waiting=most_waiting)
+        async def all_of_them() -> list[Any]:
+            gatherer = Gatherer(work, executor, batch_size=8, most_waiting=most_waiting)
             asking = [asyncio.ensure_future(gatherer.ask(question)) for question in questions]
             await asyncio.sleep(0)
             if gate is not None:
@@ -28,7 +34,7 @@ def test_questions_that_wait_are_answered_together_and_in_order() -> None:
     batches: list[int] = []
     gate = threading.Event()
 
-    def work(questions):
+    def work(questions: list[int]) -> list[int]:
         gate.wait(5)
         batches.append(len(questions))
         return [question * 2 for question in questions]
@@ -40,7 +46,7 @@ def test_questions_that_wait_are_answered_together_and_in_order() -> None:
 def test_a_question_that_breaks_its_batch_fails_alone() -> None:
     gate = threading.Event()
 
-    def work(questions):
+    def work(questions: list[int]) -> list[int]:
         gate.wait(5)
         return [100 // question for question in questions]
 
@@ -50,7 +56,7 @@ def test_a_question_that_breaks_its_batch_fails_alone() -> None:
 
 
 def test_a_store_that_is_away_is_told_to_all_who_wait() -> None:
-    def work(questions):
+    def work(questions: list[int]) -> list[int]:
         raise Unavailable("locked")
 
     assert all(isinstance(answer, Unavailable) for answer in run(work, range(5)))
@@ -59,7 +65,7 @@ def test_a_store_that_is_away_is_told_to_all_who_wait() -> None:
 def test_more_than_may_wait_are_turned_away_at_once() -> None:
     gate = threading.Event()
 
-    def work(questions):
+    def work(questions: list[int]) -> list[int]:
         gate.wait(5)
         return list(questions)
 
@@ -71,13 +77,13 @@ def test_more_than_may_wait_are_turned_away_at_once() -> None:
 def test_a_client_that_went_away_disturbs_nobody() -> None:
     gate = threading.Event()
 
-    def work(questions):
+    def work(questions: list[int]) -> list[int]:
         gate.wait(5)
         return list(questions)
 
     with ThreadPoolExecutor(2) as executor:
 
-        async def scene():
+        async def scene() -> None:
             gatherer = Gatherer(work, executor, batch_size=8, most_waiting=10)
             gone, stays = (asyncio.ensure_future(gatherer.ask(number)) for number in (1, 2))
             await asyncio.sleep(0)

@@ -6,7 +6,9 @@ from typing import Any
 from joserfc import jwt
 from joserfc.jwk import OctKey, RSAKey
 
+from lernline.api.table import ROUTES
 from lernline.api.tokens import EMBEDDED_KID, mint_token
+from lernline.errors import Unavailable
 
 
 def test_health_names_every_part_and_answers_503_while_one_is_away(service: Any) -> None:
@@ -20,8 +22,6 @@ def test_health_names_every_part_and_answers_503_while_one_is_away(service: Any)
 
 
 def _away() -> int:
-    from lernline.errors import Unavailable
-
     raise Unavailable("the database is locked")
 
 
@@ -47,8 +47,6 @@ def test_what_is_not_there_is_told_in_the_envelope(service: Any) -> None:
 
 
 def test_the_description_names_every_path_of_the_table(service: Any) -> None:
-    from lernline.api.table import ROUTES
-
     document = service.client.get("/openapi.json").json()
     assert set(document["paths"]) == {path for route in ROUTES for path in route.paths}
     assert document["paths"]["/v1/content/state/update"]["patch"]["security"] == [{"service": []}, {"user": []}]

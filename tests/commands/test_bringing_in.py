@@ -8,6 +8,8 @@ import pytest
 
 from lernline.model import Changes, Enrolment
 from lernline.stream import topics
+from lernline.wiring import Line
+from support.terminal import Terminal
 from support.worlds import COURSE, REQUIRED, course_tree, leaf, set_up, unit
 
 
@@ -16,14 +18,14 @@ def write(path: Path, value: Any) -> Path:
     return path
 
 
-def test_a_course_is_imported_with_what_follows_from_its_tree(lernline, opened, tmp_path: Path) -> None:
+def test_a_course_is_imported_with_what_follows_from_its_tree(lernline: Terminal, opened: Line, tmp_path: Path) -> None:
     outcome = lernline("course", "import", write(tmp_path / "course.json", course_tree()))
     assert outcome.code == 0
     assert "7 lessons, 6 of them required, 2 assessments, 4 units" in outcome.out
     assert opened.courses.get([COURSE])[COURSE].required == REQUIRED
 
 
-def test_a_template_asset_is_imported_into_the_catalog(lernline, opened, tmp_path: Path) -> None:
+def test_a_template_asset_is_imported_into_the_catalog(lernline: Terminal, opened: Line, tmp_path: Path) -> None:
     asset = {"identifier": "do_t", "name": "Merit", "primaryCategory": "Certificate Template", "artifactUrl": "x.svg"}
     outcome = lernline("course", "import", write(tmp_path / "asset.json", asset), "--json")
     assert outcome.json == [{"template": "do_t", "name": "Merit"}]
@@ -41,7 +43,7 @@ def test_a_template_asset_is_imported_into_the_catalog(lernline, opened, tmp_pat
     ids=["cycle", "repeated", "empty", "list"],
 )
 def test_a_broken_tree_is_refused_and_nothing_of_the_call_is_kept(
-    lernline, opened, tmp_path: Path, tree: Any, said: str
+    lernline: Terminal, opened: Line, tmp_path: Path, tree: Any, said: str
 ) -> None:
     good = write(tmp_path / "good.json", course_tree())
     outcome = lernline("course", "import", good, write(tmp_path / "bad.json", tree))
@@ -51,14 +53,16 @@ def test_a_broken_tree_is_refused_and_nothing_of_the_call_is_kept(
     assert opened.courses.get([COURSE]) == {}
 
 
-def test_a_file_that_is_not_there_is_named(lernline, tmp_path: Path) -> None:
+def test_a_file_that_is_not_there_is_named(lernline: Terminal, tmp_path: Path) -> None:
     for command in (("course", "import"), ("users", "import"), ("load",), ("verify",)):
         outcome = lernline(*command, tmp_path / "nowhere")
         assert outcome.code == 1
         assert "nowhere" in outcome.err
 
 
-def test_users_are_imported_and_those_who_waited_get_their_certificate(lernline, opened, tmp_path: Path) -> None:
+def test_users_are_imported_and_those_who_waited_get_their_certificate(
+    lernline: Terminal, opened: Line, tmp_path: Path
+) -> None:
     set_up(opened, templates=True)
     rows = [Enrolment("u1", COURSE, "batch-1", status=2), Enrolment("u2", COURSE, "batch-1")]
     opened.store.commit(Changes(enrolments=rows))
@@ -71,7 +75,9 @@ def test_users_are_imported_and_those_who_waited_get_their_certificate(lernline,
     assert [record.key for record in requests] == ["u1"]
 
 
-def test_a_broken_line_of_users_is_named_and_nothing_is_written(lernline, opened, tmp_path: Path) -> None:
+def test_a_broken_line_of_users_is_named_and_nothing_is_written(
+    lernline: Terminal, opened: Line, tmp_path: Path
+) -> None:
     users = tmp_path / "users.csv"
     users.write_text("userid,firstname\nu1,A\nu2,B,C\n")
     outcome = lernline("users", "import", users)
@@ -80,7 +86,9 @@ def test_a_broken_line_of_users_is_named_and_nothing_is_written(lernline, opened
     assert opened.store.profiles(["u1"]) == {}
 
 
-def test_a_broken_line_of_a_dump_is_named_and_no_file_of_the_folder_is_loaded(lernline, opened, tmp_path: Path) -> None:
+def test_a_broken_line_of_a_dump_is_named_and_no_file_of_the_folder_is_loaded(
+    lernline: Terminal, opened: Line, tmp_path: Path
+) -> None:
     dump = tmp_path / "dump"
     dump.mkdir()
     (dump / "course_batch.csv").write_text("courseid,batchid,name\nc,b,Name\n")
@@ -92,7 +100,7 @@ def test_a_broken_line_of_a_dump_is_named_and_no_file_of_the_folder_is_loaded(le
     assert opened.store.batches(["b"]) == {}
 
 
-def test_a_dump_is_loaded_and_its_batch_reported(lernline, opened, tmp_path: Path) -> None:
+def test_a_dump_is_loaded_and_its_batch_reported(lernline: Terminal, opened: Line, tmp_path: Path) -> None:
     dump = tmp_path / "dump"
     dump.mkdir()
     tree = json.dumps(course_tree())

@@ -3,9 +3,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from lernline.model import Enrolment, Changes
+from lernline.model import Changes, Enrolment
 from lernline.people.service import ask_for_certificates
 from lernline.wiring import Line
+from support.terminal import Terminal
 from support.worlds import BATCH, COURSE, NOW, key_of, know, set_up
 
 
@@ -20,7 +21,7 @@ def certified(line: Line) -> str:
     return line.store.credentials([key_of("u1")])[key_of("u1")][0].id
 
 
-def test_a_certificate_is_taken_out_drawn_and_verified(lernline, opened, tmp_path: Path) -> None:
+def test_a_certificate_is_taken_out_drawn_and_verified(lernline: Terminal, opened: Line, tmp_path: Path) -> None:
     identifier = certified(opened)
     credential, picture = tmp_path / "c.json", tmp_path / "c.svg"
     assert lernline("certificate", identifier, "--out", credential, "--svg", picture).code == 0
@@ -32,7 +33,7 @@ def test_a_certificate_is_taken_out_drawn_and_verified(lernline, opened, tmp_pat
     assert lernline("verify", credential, "--json").json["issuerKnown"] is True
 
 
-def test_a_changed_certificate_does_not_verify(lernline, opened, tmp_path: Path) -> None:
+def test_a_changed_certificate_does_not_verify(lernline: Terminal, opened: Line, tmp_path: Path) -> None:
     document = json.loads(lernline("certificate", certified(opened)).out)
     document["name"] = "Better"
     (tmp_path / "c.json").write_text(json.dumps(document))
@@ -41,7 +42,9 @@ def test_a_changed_certificate_does_not_verify(lernline, opened, tmp_path: Path)
     assert "NOT valid" in outcome.out
 
 
-def test_a_certificate_is_verified_where_nothing_is_known_of_the_issuer(lernline, opened, tmp_path: Path) -> None:
+def test_a_certificate_is_verified_where_nothing_is_known_of_the_issuer(
+    lernline: Terminal, opened: Line, tmp_path: Path
+) -> None:
     (tmp_path / "c.json").write_text(lernline("certificate", certified(opened)).out)
     elsewhere = tmp_path / "elsewhere"
     outcome = lernline.bare("verify", tmp_path / "c.json", "--data", elsewhere, "--json")
@@ -50,13 +53,13 @@ def test_a_certificate_is_verified_where_nothing_is_known_of_the_issuer(lernline
     assert not elsewhere.exists()
 
 
-def test_a_certificate_that_does_not_exist_is_named(lernline) -> None:
+def test_a_certificate_that_does_not_exist_is_named(lernline: Terminal) -> None:
     outcome = lernline("certificate", "abc")
     assert outcome.code == 1
     assert "no certificate abc" in outcome.err
 
 
-def test_a_drawing_that_is_no_svg_is_refused(lernline, opened, tmp_path: Path) -> None:
+def test_a_drawing_that_is_no_svg_is_refused(lernline: Terminal, opened: Line, tmp_path: Path) -> None:
     identifier = certified(opened)
     (tmp_path / "t.svg").write_text("<html>")
     outcome = lernline("certificate", identifier, "--svg", tmp_path / "c.svg", "--template", tmp_path / "t.svg")

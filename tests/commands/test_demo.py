@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from support.terminal import Terminal
+
 
 @pytest.mark.slow
 def test_the_demo_shows_what_the_documented_sample_shows(tmp_path: Path) -> None:
@@ -19,7 +21,7 @@ def test_the_demo_shows_what_the_documented_sample_shows(tmp_path: Path) -> None
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    rows = list(csv.DictReader((folder / "progress.csv").open(encoding="utf-8", newline="")))
+    rows = list(csv.DictReader((folder / "progress.csv").read_text(encoding="utf-8").splitlines()))
     by_name = {row["User Name"]: row for row in rows}
     shown = ("State", "Progress", "Certificate Status", "Total Score")
     assert [by_name["Mathew Pallan"][name] for name in shown] == ["Andhra Pradesh", "100", "Issued", "7"]
@@ -33,7 +35,7 @@ def test_the_demo_shows_what_the_documented_sample_shows(tmp_path: Path) -> None
     assert "Mathew Pallan" in (folder / "certificate.svg").read_text(encoding="utf-8")
 
 
-def test_a_folder_of_somebody_else_is_left_alone(lernline, tmp_path: Path) -> None:
+def test_a_folder_of_somebody_else_is_left_alone(lernline: Terminal, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     outcome = lernline.bare("demo", "--folder", tmp_path)
     assert outcome.code == 1

@@ -9,12 +9,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from .conftest import eventually, is_alive
+from support.terminal import Start, eventually, is_alive
 
 pytestmark = pytest.mark.slow
 
 
-def test_up_says_where_it_answers_and_ends_in_order(start, data: Path) -> None:
+def test_up_says_where_it_answers_and_ends_in_order(start: Start, data: Path) -> None:
     running = start("up", "--data", str(data), "--port", "0")
     address = running.address()
     assert httpx.get(f"{address}/health").status_code == 200
@@ -25,7 +25,7 @@ def test_up_says_where_it_answers_and_ends_in_order(start, data: Path) -> None:
     assert not any(is_alive(pid) for pid in children)
 
 
-def test_a_part_that_dies_is_started_again(start, data: Path) -> None:
+def test_a_part_that_dies_is_started_again(start: Start, data: Path) -> None:
     running = start("up", "--data", str(data), "--port", "0")
     address = running.address()
     first = running.children()
@@ -38,7 +38,7 @@ def test_a_part_that_dies_is_started_again(start, data: Path) -> None:
     assert running.process.returncode == 0
 
 
-def test_the_parts_end_with_a_supervisor_that_was_killed(start, data: Path) -> None:
+def test_the_parts_end_with_a_supervisor_that_was_killed(start: Start, data: Path) -> None:
     running = start("up", "--data", str(data), "--port", "0")
     running.address()
     children = running.children()
@@ -47,7 +47,7 @@ def test_the_parts_end_with_a_supervisor_that_was_killed(start, data: Path) -> N
     eventually(lambda: not any(is_alive(pid) for pid in children))
 
 
-def test_a_port_that_is_taken_is_said_at_once(start, data: Path) -> None:
+def test_a_port_that_is_taken_is_said_at_once(start: Start, data: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -57,7 +57,7 @@ def test_a_port_that_is_taken_is_said_at_once(start, data: Path) -> None:
         assert f"cannot listen on 127.0.0.1:{port}" in running.stop()
 
 
-def test_a_locked_database_is_waited_for_with_one_line(start, data: Path) -> None:
+def test_a_locked_database_is_waited_for_with_one_line(start: Start, data: Path) -> None:
     data.mkdir()
     with sqlite3.connect(data / "lernline.db", isolation_level=None) as other:
         other.execute("BEGIN EXCLUSIVE")
@@ -71,7 +71,7 @@ def test_a_locked_database_is_waited_for_with_one_line(start, data: Path) -> Non
     assert running.process.returncode == 0
 
 
-def test_two_apis_and_one_worker_share_a_data_folder(start, data: Path) -> None:
+def test_two_apis_and_one_worker_share_a_data_folder(start: Start, data: Path) -> None:
     running = start("up", "--data", str(data), "--port", "0")
     first = running.address()
     other = start("serve", "--data", str(data), "--port", "0")
@@ -82,7 +82,7 @@ def test_two_apis_and_one_worker_share_a_data_folder(start, data: Path) -> None:
     assert _healthy(first)
 
 
-def test_a_station_that_does_not_exist_is_named(start, data: Path) -> None:
+def test_a_station_that_does_not_exist_is_named(start: Start, data: Path) -> None:
     running = start("work", "--stations", "progress,sorting", "--data", str(data))
     assert running.process.wait(20) == 1
     assert "choose among progress" in running.stop()

@@ -8,6 +8,7 @@ import pytest
 
 from lernline.settings import Settings
 from lernline.store.sql.schema import HEAD
+from support.terminal import Terminal
 
 HEAVY = ("sqlalchemy", "pydantic", "duckdb", "pyarrow", "litestar", "cryptography", "pyld", "alembic", "httpx", "rich")
 
@@ -28,17 +29,17 @@ print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)
     assert "dead-letters" in done.stdout
 
 
-def test_a_wrong_option_is_wrong_usage(lernline) -> None:
+def test_a_wrong_option_is_wrong_usage(lernline: Terminal) -> None:
     outcome = lernline.bare("up", "--colour", "red")
     assert outcome.code == 2
     assert "--colour" in outcome.err
 
 
-def test_the_version_is_told(lernline) -> None:
+def test_the_version_is_told(lernline: Terminal) -> None:
     assert lernline.bare("--version").out.startswith("lernline 0.")
 
 
-def test_a_wrong_value_names_the_setting_and_not_the_value(lernline, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_value_names_the_setting_and_not_the_value(lernline: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LERNLINE_PORT", "s3cret")
     outcome = lernline("migrate")
     assert outcome.code == 1
@@ -48,13 +49,13 @@ def test_a_wrong_value_names_the_setting_and_not_the_value(lernline, monkeypatch
 
 
 @pytest.mark.parametrize("text", ["colour=red", "time_zone", "=5"])
-def test_set_takes_known_settings_with_a_value_only(lernline, text: str) -> None:
+def test_set_takes_known_settings_with_a_value_only(lernline: Terminal, text: str) -> None:
     outcome = lernline("migrate", "--set", text)
     assert outcome.code == 1
     assert "NAME=VALUE" in outcome.err
 
 
-def test_a_time_zone_that_does_not_exist_is_refused_in_words(lernline) -> None:
+def test_a_time_zone_that_does_not_exist_is_refused_in_words(lernline: Terminal) -> None:
     outcome = lernline("migrate", "--set", "time_zone=Mars/North")
     assert outcome.code == 1
     assert "'Mars/North' is not a time zone" in outcome.err
@@ -64,18 +65,16 @@ def test_every_setting_can_be_set_on_the_command_line() -> None:
     from lernline.commands.session import settings_from  # noqa: PLC0415
 
     made = settings_from(Path("x"), ["assessment_content_types=A, B", "exhaust-page-size=7"], port=1)
-    assert made == Settings(
-        data=Path("x"), assessment_content_types=("A", "B"), exhaust_page_size=7, port=1
-    )
+    assert made == Settings(data=Path("x"), assessment_content_types=("A", "B"), exhaust_page_size=7, port=1)
 
 
-def test_migrate_tells_the_schema(lernline) -> None:
+def test_migrate_tells_the_schema(lernline: Terminal) -> None:
     outcome = lernline("migrate")
     assert outcome.code == 0
     assert HEAD in outcome.out
 
 
-def test_a_data_folder_that_cannot_be_made_is_one_sentence(lernline, tmp_path: Path) -> None:
+def test_a_data_folder_that_cannot_be_made_is_one_sentence(lernline: Terminal, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     outcome = lernline.bare("migrate", "--data", tmp_path / "file" / "data")
     assert outcome.code == 1
@@ -83,7 +82,7 @@ def test_a_data_folder_that_cannot_be_made_is_one_sentence(lernline, tmp_path: P
     assert "cannot be used" in outcome.err
 
 
-def test_a_token_opens_the_doors_of_its_own_installation_only(lernline, data: Path, tmp_path: Path) -> None:
+def test_a_token_opens_the_doors_of_its_own_installation_only(lernline: Terminal, data: Path, tmp_path: Path) -> None:
     from lernline.api.tokens import TokenKeys, verify  # noqa: PLC0415
     from lernline.errors import Unauthenticated  # noqa: PLC0415
 
@@ -94,6 +93,6 @@ def test_a_token_opens_the_doors_of_its_own_installation_only(lernline, data: Pa
         verify(outcome.out.strip(), TokenKeys(tmp_path / "elsewhere"))
 
 
-def test_a_token_needs_a_user(lernline) -> None:
+def test_a_token_needs_a_user(lernline: Terminal) -> None:
     assert lernline("token", "--user", "  ").code == 1
     assert lernline("token").code == 2

@@ -13,9 +13,10 @@ from lernline.times import format_time
 
 NOW = 1_800_000_000_000
 SKEW = 300_000
+LEARNER = Sender("u1")
 
 
-def parse(request: dict[str, Any], sender: Sender = Sender("u1")) -> StateUpdate:
+def parse(request: dict[str, Any], sender: Sender = LEARNER) -> StateUpdate:
     return parse_update(msgspec.convert(request, UpdateRequest), sender, now_ms=NOW, skew_ms=SKEW)
 
 
@@ -31,10 +32,10 @@ def test_a_stated_time_is_read_to_the_millisecond_in_both_forms(at: int) -> None
     assert legacy.accessed == iso.accessed == at
 
 
-@given(st.integers(1, 10**12))
+@given(st.integers(1, 10**11))
 def test_a_time_beyond_the_clock_skew_is_refused(beyond: int) -> None:
     with pytest.raises(LernlineError, match="lastAccessTime"):
-        parse({"contents": [lesson(lastAccessTime=format_time(NOW + SKEW + beyond % 10**11))]})
+        parse({"contents": [lesson(lastAccessTime=format_time(NOW + SKEW + beyond))]})
 
 
 @given(st.integers(-(10**9), 10**9), st.floats(-1e9, 1e9))
@@ -86,7 +87,9 @@ NAMES = ["assessmentTs", "courseId", "contentId", "batchId", "userId", "attemptI
 
 @given(st.dictionaries(st.sampled_from(NAMES), json))
 def test_no_assessment_whatever_it_holds_breaks_the_rules(raw: dict[str, Any]) -> None:
+    code = None
     try:
-        parse({"assessments": [raw]})
+        taken = parse({"assessments": [raw]}).assessments
     except LernlineError as refused:
-        assert refused.code
+        taken, code = [], refused.code
+    assert bool(taken) == (code is None)

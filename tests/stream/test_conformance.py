@@ -124,11 +124,17 @@ def test_an_owner_that_was_overtaken_is_fenced(world: StreamWorld) -> None:
 
 def test_pending_is_the_uncommitted_tail_of_one_key(world: StreamWorld) -> None:
     world.stream.append([event("a"), event("b", key="u2"), event("c", "other"), event("d")])
-    assert [record.value for record in world.stream.pending("g", ["t"], "u1")] == [b"a", b"d"]
+    assert [record.value for record in world.stream.pending("g", ["t"], ["u1"])] == [b"a", b"d"]
     poll = world.stream.poll("g", ["t"], 1, 0)
     world.commit("g", poll.start, poll.end)
-    assert [record.value for record in world.stream.pending("g", ["t"], "u1")] == [b"d"]
-    assert world.stream.pending("g", ["t"], "nobody") == []
+    assert [record.value for record in world.stream.pending("g", ["t"], ["u1"])] == [b"d"]
+    assert world.stream.pending("g", ["t"], ["nobody"]) == world.stream.pending("g", ["t"], []) == []
+
+
+def test_tails_of_several_keys_come_in_the_order_of_the_log(world: StreamWorld) -> None:
+    world.stream.append([event(name, key=name) for name in ("u2", "u1", "u3", "u2", "")])
+    found = world.stream.pending("g", ["t"], {"u1", "u2", "", "4"})
+    assert [record.value for record in found] == [b"u2", b"u1", b"u2", b""]
 
 
 def test_lag_counts_what_the_group_has_not_committed(world: StreamWorld) -> None:

@@ -12,7 +12,14 @@ from lernline.api.call import Route
 from lernline.api.principals import Principal
 from lernline.api.routes import batches, certificates, datasets, enrolments, service, states
 
-ROUTES: tuple[Route, ...] = (*states.ROUTES, *enrolments.ROUTES, *batches.ROUTES, *datasets.ROUTES, *certificates.ROUTES, *service.ROUTES)
+ROUTES: tuple[Route, ...] = (
+    *states.ROUTES,
+    *enrolments.ROUTES,
+    *batches.ROUTES,
+    *datasets.ROUTES,
+    *certificates.ROUTES,
+    *service.ROUTES,
+)
 
 _PARAMETER = re.compile(r"\{(\w+)\}")
 

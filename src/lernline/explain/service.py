@@ -116,7 +116,7 @@ def _pending(stream: Stream, userid: str, batchid: str) -> dict[str, int]:
     """Records of the learner in this batch that a station has not handled, by station; none where all are."""
     name = batchid.encode()
     counts = {
-        station: sum(1 for record in stream.pending(group, names, userid) if name in record.value)
+        station: sum(1 for record in stream.pending(group, names, (userid,)) if name in record.value)
         for station, (group, names) in _TAILS.items()
     }
     return {station: count for station, count in counts.items() if count}

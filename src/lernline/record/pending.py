@@ -6,7 +6,7 @@ stream adapter has waited until the owner passed the log's end, and the tail is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import msgspec
 
@@ -60,16 +60,17 @@ class PendingTail:
     def attempts(self, keys: Iterable[EnrolmentKey]) -> dict[EnrolmentKey, list[Attempt]]:
         """All attempts of each enrolment, those of the tail included."""
         wanted = set(keys)
-        tail = [
-            update
-            for userid in {key.userid for key in wanted}
-            for record in self._stream.pending(topics.ASSESSMENT_GROUP, (topics.ASSESSMENT,), userid)
-            if ACCEPTED in record.headers
-            for update in [read_assessment(record.value, accepted=True)]
-            if update.key in wanted and (update.events or update.summary is not None)
-        ]
+        tail = self._stream.pending(topics.ASSESSMENT_GROUP, (topics.ASSESSMENT,), {key.userid for key in wanted})
         stored = self._store.attempts(wanted)
-        for update in tail:
+        for record in tail:
+            if ACCEPTED not in record.headers:
+                continue
+            try:
+                update = read_assessment(record.value, accepted=True)
+            except LernlineError:  # the stage will set it aside with its reason
+                continue
+            if update.key not in wanted or not (update.events or update.summary is not None):
+                continue
             attempt = score(update, latest_questions(update.events), update.assessment_ts)
             some = {(one.content_id, one.attempt_id): one for one in stored.get(update.key, [])}
             existing = some.get((attempt.content_id, attempt.attempt_id))
@@ -78,19 +79,18 @@ class PendingTail:
                 stored[update.key] = list(some.values())
         return stored
 
-    def _updates(self, userids: Iterable[str]) -> dict[EnrolmentKey, list[LessonUpdate]]:
+    def _updates(self, userids: Collection[str]) -> dict[EnrolmentKey, list[LessonUpdate]]:
         """Pending lesson updates that were accepted here; those from elsewhere are judged at the merge."""
         found: dict[EnrolmentKey, list[LessonUpdate]] = {}
-        for userid in userids:
-            for record in self._stream.pending(topics.PROGRESS_GROUP, (topics.PROGRESS_UPDATE,), userid):
-                if ACCEPTED not in record.headers:
-                    continue
-                try:
-                    update = read_update(record)
-                except LernlineError:  # the stage will set it aside with its reason
-                    continue
-                if update is not None:
-                    found.setdefault(update.key, []).extend(update.lessons)
+        for record in self._stream.pending(topics.PROGRESS_GROUP, (topics.PROGRESS_UPDATE,), userids):
+            if ACCEPTED not in record.headers:
+                continue
+            try:
+                update = read_update(record)
+            except LernlineError:  # the stage will set it aside with its reason
+                continue
+            if update is not None:
+                found.setdefault(update.key, []).extend(update.lessons)
         return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 from sqlalchemy import Connection
@@ -18,6 +18,7 @@ from lernline.stream.topics import READERS
 _IDLE_SECONDS = 0.004, 0.02
 _PRUNED_AT_ONCE = 10_000
 _headers = msgspec.json.Decoder(dict[str, str])
+_keys = msgspec.json.Encoder()
 _COLUMNS = "position, topic, key, value, headers, appended_at"
 _UNREAD = " ".join(f"AND NOT (topic IN ({', '.join('?' * len(some))}) AND position > ?)" for some in READERS.values())
 _PRUNE = f"""
@@ -63,10 +64,10 @@ class EmbeddedLog:
             time.sleep(idle)
             idle = min(idle * 1.5, longest)
 
-    def pending(self, group: str, topics: Sequence[str], key: str) -> list[Record]:
-        """Records of one key that the group has not committed: the tail itself."""
+    def pending(self, group: str, topics: Sequence[str], keys: Collection[str]) -> list[Record]:
+        """Records of these keys that the group has not committed, in order: the tail itself."""
         with self.db.reading() as connection:
-            return _select(connection, topics, _position(connection, group), key=key)
+            return _select(connection, topics, _position(connection, group), keys=keys)
 
     def _after(self, connection: Connection, topics: Sequence[str], start: int, limit: int) -> list[Record]:
         """Records after ``start``; a stretch that held none of these topics is not searched again.
@@ -129,15 +130,15 @@ def _position(connection: Connection, group: str) -> int:
 
 
 def _select(
-    connection: Connection, topics: Sequence[str], start: int, *, key: str | None = None, limit: int = -1
+    connection: Connection, topics: Sequence[str], start: int, *, keys: Collection[str] | None = None, limit: int = -1
 ) -> list[Record]:
     marks = ", ".join("?" * len(topics))
-    where = "" if key is None else "key = ? AND "
+    where = "" if keys is None else "key IN (SELECT value FROM json_each(?)) AND "
     query = (
         f"SELECT {_COLUMNS} FROM event_log WHERE {where}position > ? AND topic IN ({marks})"  # noqa: S608  only marks
         " ORDER BY position LIMIT ?"
     )
-    parameters = (*(() if key is None else (key,)), start, *topics, limit)
+    parameters = (*(() if keys is None else (_keys.encode(list(keys)).decode(),)), start, *topics, limit)
     return [
         Record(topic, record_key, value, position, appended_at, _headers.decode(headers) if headers else {})
         for position, topic, record_key, value, headers, appended_at in connection.exec_driver_sql(query, parameters)

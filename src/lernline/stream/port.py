@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 import msgspec
@@ -47,8 +47,8 @@ class Stream(Protocol):
         """
         ...
 
-    def pending(self, group: str, topics: Sequence[str], key: str) -> list[Record]:
-        """Records of one key that are durable but not yet committed by the group.
+    def pending(self, group: str, topics: Sequence[str], keys: Collection[str]) -> list[Record]:
+        """Records of these keys that are durable but not yet committed by the group, in order.
 
         Where the log is a table this is the tail itself. Where it is not, the adapter waits (bounded) until the
         group has passed the log's end and gives nothing.

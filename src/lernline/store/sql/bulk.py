@@ -6,11 +6,12 @@ whatever else the database holds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import adbc_driver_sqlite.dbapi as adbc
+from adbc_driver_sqlite import StatementOptions
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -34,22 +35,24 @@ FROM user_enrolments e
 WHERE {_OF_BATCH} AND e.userid > ?5
 ORDER BY e.userid LIMIT ?6
 """  # noqa: S608  constants only
-# a row whose roll-up knew another tree, or that somebody else wrote, is counted from the statuses of its lessons
+# CROSS JOIN keeps the order: collections first, then of each the page's range. The planner would turn it round and
+# read the whole batch for every page.
 _UNITS_FRESH = """
 SELECT a.user_id AS userid, a.activity_id AS unitid,
        CAST(coalesce(json_extract(a.aggregates, '$.completedCount'), 0) AS INTEGER) AS completed
 FROM json_each(?2) u
-JOIN user_activity_agg a ON a.context_id = 'cb:' || ?1 AND a.activity_id = u.value AND a.user_id BETWEEN ?3 AND ?4
+CROSS JOIN user_activity_agg a ON a.context_id = 'cb:' || ?1 AND a.activity_id = u.value AND a.user_id BETWEEN ?3 AND ?4
 WHERE a.activity_type = 'Course'
 """
+# a row whose roll-up knew another tree, or that somebody else wrote, is counted from the statuses of its lessons
 _UNITS_MIXED = f"""
 WITH member(unitid, contentid) AS MATERIALIZED (SELECT m.value ->> 0, m.value ->> 1 FROM json_each(?3) m)
 SELECT a.user_id AS userid, a.activity_id AS unitid,
        CAST(coalesce(json_extract(a.aggregates, '$.completedCount'), 0) AS INTEGER) AS completed
 FROM json_each(?4) u
-JOIN user_activity_agg a ON a.context_id = 'cb:' || ?1 AND a.activity_id = u.value AND a.activity_type = 'Course'
+CROSS JOIN user_activity_agg a ON a.context_id = 'cb:' || ?1 AND a.activity_id = u.value AND a.activity_type = 'Course'
      AND a.user_id BETWEEN ?5 AND ?6
-JOIN user_enrolments e ON {_OF_BATCH} AND e.userid = a.user_id
+CROSS JOIN user_enrolments e ON {_OF_BATCH} AND e.userid = a.user_id
 WHERE e.rollup = ?7 OR coalesce(e.contentstatus, '{{}}') = '{{}}'
 UNION ALL
 SELECT e.userid, member.unitid, count(*)
@@ -57,24 +60,20 @@ FROM user_enrolments e JOIN json_each(e.contentstatus) s ON s.value = 2 JOIN mem
 WHERE {_OF_BATCH} AND e.userid BETWEEN ?5 AND ?6 AND e.rollup IS NOT ?7 AND coalesce(e.contentstatus, '{{}}') <> '{{}}'
 GROUP BY e.userid, member.unitid
 """  # noqa: S608  constants only
-_STALE = f"SELECT EXISTS (SELECT 1 FROM user_enrolments e WHERE {_OF_BATCH} AND e.rollup IS NOT ?3) AS stale"  # noqa: S608
-_SCORES = """
-SELECT a.user_id AS userid, x.value AS contentid, CAST(s.value AS REAL) AS score,
-       CAST(coalesce((SELECT m.value FROM json_each(a.aggregates) m WHERE m.key = 'max_score:' || x.value), 0) AS REAL)
-           AS max_score
-FROM user_activity_agg a JOIN json_each(?3) x JOIN json_each(coalesce(a.aggregates, '{}')) s
-     ON s.key = 'score:' || x.value
-WHERE a.context_id = 'cb:' || ?1 AND a.activity_id = ?2 AND a.activity_type = 'Course' AND a.user_id BETWEEN ?4 AND ?5
-UNION ALL
-SELECT t.user_id, t.content_id, CAST(max(t.total_score) AS REAL), CAST(coalesce(t.total_max_score, 0) AS REAL)
+_STALE = f"""
+SELECT EXISTS (SELECT 1 FROM user_enrolments e
+               WHERE {_OF_BATCH} AND e.userid BETWEEN ?4 AND ?5 AND e.rollup IS NOT ?3) AS stale
+"""  # noqa: S608  constants only
+_ATTEMPTS = """
+SELECT t.user_id AS userid, t.content_id AS contentid, CAST(max(t.total_score) AS REAL) AS score,
+       CAST(coalesce(t.total_max_score, 0) AS REAL) AS max_score
 FROM assessment_aggregator t
-LEFT JOIN user_activity_agg a ON a.context_id = 'cb:' || ?1 AND a.activity_id = ?2 AND a.user_id = t.user_id
-     AND a.activity_type = 'Course'
 WHERE t.batch_id = ?1 AND t.course_id = ?2 AND t.user_id BETWEEN ?4 AND ?5
       AND t.content_id IN (SELECT x.value FROM json_each(?3) x)
-      AND NOT EXISTS (SELECT 1 FROM json_each(coalesce(a.aggregates, '{}')) s WHERE s.key = 'score:' || t.content_id)
 GROUP BY t.user_id, t.content_id
 """
+_ALL_ROWS = str(1 << 20)
+_ASSESSMENTS_AT_ONCE = 40  # two columns and two parameters each
 _TEXTS = PROFILE_COLUMNS[:-1]
 _PROFILES = (
     f"SELECT u.id AS userid, {', '.join(f'''coalesce(u.{name}, '') AS {name}''' for name in _TEXTS)}"  # noqa: S608
@@ -107,7 +106,6 @@ class SqlBatchReads:
         self._required = _json(sorted(course.required))
         self._members = _json([[unit, leaf] for unit, leaves in course.units.items() for leaf in sorted(leaves)])
         self._units = _json(list(course.units))
-        self._stale: bool | None = None
         self._assessments = _json(list(course.assessments))
 
     def __enter__(self) -> Self:
@@ -138,10 +136,7 @@ class SqlBatchReads:
         """Completed required leaves per nested collection for the learners of a page."""
         if not self._course.units or not page.num_rows:
             return _UNIT_SCHEMA.empty_table()
-        if self._stale is None:
-            found = self._table(_STALE, (*self._of_batch, self._course.version))
-            self._stale = bool(found["stale"][0].as_py())
-        if self._stale:
+        if self._table(_STALE, (*self._of_batch, self._course.version, *_range(page)))["stale"][0].as_py():
             parameters = (*self._of_batch, self._members, self._units, *_range(page), self._course.version)
             rows = self._table(_UNITS_MIXED, parameters)
         else:
@@ -149,10 +144,19 @@ class SqlBatchReads:
         return rows.cast(_UNIT_SCHEMA)
 
     def scores(self, page: pa.Table) -> pa.Table:
-        """Best attempt per assessment for the learners of a page; a maximum of 0 is unknown."""
+        """Best attempt per assessment for the learners of a page; a maximum of 0 is unknown.
+
+        The course's aggregates say so; attempts count where those lack the assessment.
+        """
         if not self._course.assessments or not page.num_rows:
             return _SCORE_SCHEMA.empty_table()
-        rows = self._table(_SCORES, (*self._of_batch, self._assessments, *_range(page))).cast(_SCORE_SCHEMA)
+        attempts = self._table(_ATTEMPTS, (*self._of_batch, self._assessments, *_range(page))).cast(_SCORE_SCHEMA)
+        aggregated = pa.concat_tables(
+            _aggregated(some, self._table(_scores_of(len(some)), (*self._of_batch, *_range(page), *_paths(some))))
+            for some in _batched(self._course.assessments, _ASSESSMENTS_AT_ONCE)
+        )
+        missing = pc.invert(pc.is_in(_score_keys(attempts), value_set=_score_keys(aggregated)))
+        rows = pa.concat_tables([aggregated, attempts.filter(missing)])
         known = pc.if_else(pc.greater(rows["max_score"], 0.0), rows["max_score"], pa.scalar(None, pa.float64()))
         return rows.set_column(3, "max_score", known)
 
@@ -186,6 +190,51 @@ def profile_table(db: Database, user_ids: pa.StringArray) -> pa.Table:
     return rows.cast(_PROFILE_SCHEMA)
 
 
+def _batched(values: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    """The values in runs of at most ``size``."""
+    return (values[start : start + size] for start in range(0, len(values), size))
+
+
+def _scores_of(count: int) -> str:
+    """The query for ``count`` assessments: per learner, score and maximum side by side, so that JSON is read once."""
+    cells = (
+        f"CAST(json_extract(a.aggregates, ?{5 + 2 * number}) AS REAL) AS score_{number}, "
+        f"CAST(json_extract(a.aggregates, ?{6 + 2 * number}) AS REAL) AS max_{number}"
+        for number in range(count)
+    )
+    return (
+        f"SELECT a.user_id AS userid, {', '.join(cells)} FROM user_activity_agg a "  # noqa: S608  numbers only
+        "WHERE a.context_id = 'cb:' || ?1 AND a.activity_id = ?2 AND a.activity_type = 'Course'"
+        " AND a.user_id BETWEEN ?3 AND ?4"
+    )
+
+
+def _paths(assessments: Sequence[str]) -> list[str]:
+    """JSON paths of the values that ``_scores_of`` asks for."""
+    return [f"$.{_json(f'{name}:{one}')}" for one in assessments for name in ("score", "max_score")]
+
+
+def _aggregated(assessments: Sequence[str], wide: pa.Table) -> pa.Table:
+    """The answer to ``_scores_of`` in long form, without the assessments that a learner has no score for."""
+    users = wide["userid"].cast(pa.string())
+    parts = []
+    for number, assessment in enumerate(assessments):
+        score = wide[f"score_{number}"].cast(pa.float64())
+        held = score.is_valid()
+        most = wide[f"max_{number}"].cast(pa.float64()).fill_null(0.0).filter(held)
+        parts.append(
+            pa.Table.from_arrays(
+                [users.filter(held), pa.repeat(assessment, len(most)), score.filter(held), most], schema=_SCORE_SCHEMA
+            )
+        )
+    return pa.concat_tables(parts)
+
+
+def _score_keys(scores: pa.Table) -> pa.Array:
+    keys = pc.binary_join_element_wise(scores["userid"], scores["contentid"], "\0")
+    return keys.combine_chunks() if isinstance(keys, pa.ChunkedArray) else keys
+
+
 def _legacy_instants(texts: pa.ChunkedArray) -> pa.ChunkedArray:
     """Epoch ms of ``yyyy-MM-dd HH:mm:ss:SSSZ``; text of another form is null."""
     form = r"^(?P<d>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d):(?P<f>\d{3})(?P<s>[+-])(?P<h>\d\d):?(?P<m>\d\d)$"
@@ -211,5 +260,7 @@ def _connect(path: Path, *, autocommit: bool) -> Any:
 
 def _fetch(connection: Any, query: str, parameters: tuple[object, ...]) -> pa.Table:
     with connection.cursor() as cursor:
+        # types are taken from the first batch of rows: all of them, or a late value of another type is refused
+        cursor.adbc_statement.set_options(**{StatementOptions.BATCH_ROWS.value: _ALL_ROWS})
         cursor.execute(query, parameters)
         return cursor.fetch_arrow_table()
