@@ -9,13 +9,13 @@ import time
 from pathlib import Path
 
 import httpx
-from harness import report
-from service import PROGRAM, running
-from worlds import set_up
 
+from harness import report
 from lernline.model import Batch, Changes, Enrolment, EnrolmentKey, UserProfile
 from lernline.settings import Settings
 from lernline.wiring import Line
+from service import PROGRAM, running
+from worlds import set_up
 
 LEARNERS = 60
 TEMPLATE = {

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from worlds import set_up
+import structlog
 
 from lernline.catalog.relations import Relations
+from lernline.report.access import Asker
 from lernline.settings import Settings
 from lernline.wiring import Line
+from worlds import set_up
 
 CHANNEL = "ch"
 TARGET = "0130000000000000500"
@@ -26,8 +30,33 @@ KNOWN_OF_100 = 99
 _PATTERNS = 512
 _DAY = 86_400_000
 _FIRST_DAY = 1_700_000_000_000
-_NAMES = ("Asha", "Krishna", "Mathew", "Lakshmi", "Ravi", "Fatima", "Anil", "Meena", "Joseph", "Sunita", "Arjun", "Divya")
-_FAMILIES = ("Pallan", "Jampana", "Sharma", "Iyer", "Das", "Khan", "Singh", "Nair", "Patil", 'Rao "Babu"', "Bose, B.Ed.")
+_NAMES = (
+    "Asha",
+    "Krishna",
+    "Mathew",
+    "Lakshmi",
+    "Ravi",
+    "Fatima",
+    "Anil",
+    "Meena",
+    "Joseph",
+    "Sunita",
+    "Arjun",
+    "Divya",
+)
+_FAMILIES = (
+    "Pallan",
+    "Jampana",
+    "Sharma",
+    "Iyer",
+    "Das",
+    "Khan",
+    "Singh",
+    "Nair",
+    "Patil",
+    'Rao "Babu"',
+    "Bose, B.Ed.",
+)
 _STATES = ("Karnataka", "Tamil Nadu", "Bihar", "Assam", "Kerala", "Punjab", "Odisha", "Gujarat", "Andhra Pradesh")
 
 Row = tuple[Any, ...]
@@ -81,7 +110,11 @@ def build(folder: Path, *, learners: int, batches: int, population: int) -> Worl
     of_batch = {one: courses[0] if one == TARGET else courses[1 + number % 9] for number, one in enumerate(ids)}
     relations = {
         one: set_up(
-            line, one, [batch for batch in ids if of_batch[batch] == one], 5 if number else 20, assessments=2 - bool(number)
+            line,
+            one,
+            [batch for batch in ids if of_batch[batch] == one],
+            5 if number else 20,
+            assessments=2 - bool(number),
         )
         for number, one in enumerate(courses)
     }
@@ -102,6 +135,47 @@ def build(folder: Path, *, learners: int, batches: int, population: int) -> Worl
                 _attempts(connection, courseid, batch, members, chosen)
         _profiles(connection, users, draw)
     return World(folder, learners, learners * batches, missing)
+
+
+def run_report(line: Line, world: World, *, password: str | None = None) -> tuple[float, Path]:
+    """Ask for the target's progress report and run it; gives seconds from asking to SUCCESS, and the file.
+
+    Raises:
+        SystemExit: it did not succeed, or does not hold what the world holds.
+    """
+    body = {
+        "tag": f"bench_{time.time_ns()}",
+        "dataset": "progress-exhaust",
+        "requestedBy": "bench",
+        "datasetConfig": {"batchId": TARGET},
+    }
+    if password is not None:
+        body["encryptionKey"] = password
+    started = time.perf_counter()
+    line.reports.submit(Asker("service", "bench"), CHANNEL, body)
+    ended = line.runner().run_once()
+    seconds = time.perf_counter() - started
+    if ended is None or ended.status != "SUCCESS":
+        raise SystemExit(f"the report failed: {'nothing was run' if ended is None else ended.err_message}")
+    if (ended.detail.rows, ended.detail.missing_profiles) != (world.learners, world.missing):
+        raise SystemExit(f"the report has {ended.detail.rows} rows, {ended.detail.missing_profiles} without a profile")
+    return seconds, line.settings.files / ended.download_urls[0]
+
+
+def need_disk(folder: Path, gigabytes: float) -> None:
+    """Refuse to begin what would not fit.
+
+    Raises:
+        SystemExit: there is not enough room.
+    """
+    free = shutil.disk_usage(folder).free / 1e9
+    if free < gigabytes:
+        raise SystemExit(f"{folder} has {free:.1f} GB free and {gigabytes:g} GB are needed")
+
+
+def quiet() -> None:
+    """Warnings and worse alone in the log, so that figures stand out."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
 
 
 def _identifiers(draw: random.Random, count: int) -> Iterator[str]:
@@ -206,8 +280,11 @@ def _enrolments(
         "user_enrolments",
         columns,
         (
-            (batch, courseid, user, 1, user, at, at + _DAY, one.status, one.progress, one.percent, one.contentstatus)
-            + ((at + 7 * _DAY, _certificate(user), version) if one.status == 2 else (None, None, version))
+            (
+                *(batch, courseid, user, 1, user, at, at + _DAY, one.status, one.progress, one.percent),
+                *(one.contentstatus, at + 7 * _DAY if one.status == 2 else None),
+                *(_certificate(user) if one.status == 2 else None, version),
+            )
             for user, one, at in zip(members, chosen, moments, strict=True)
         ),
     )
@@ -254,8 +331,10 @@ def _attempts(
     columns = ("user_id", "course_id", "batch_id", "content_id", "attempt_id", "created_on", "last_attempted_on")
     columns += ("updated_on", "total_score", "total_max_score", "grand_total", "question")
     rows = (
-        (user, courseid, batch, assessment, f"a-{user}", _FIRST_DAY, _FIRST_DAY, _FIRST_DAY, score, 10.0)
-        + (f"{score:g}/10", questions)
+        (
+            *(user, courseid, batch, assessment, f"a-{user}", _FIRST_DAY, _FIRST_DAY, _FIRST_DAY),
+            *(score, 10.0, f"{score:g}/10", questions),
+        )
         for user, one in zip(members, chosen, strict=True)
         for assessment, score in one.scores
     )
@@ -268,8 +347,18 @@ def _profiles(connection: sqlite3.Connection, users: Sequence[str], draw: random
     places = [(state, f"{state} {number}") for state in _STATES for number in range(30)]
     names = [(first, last) for first in _NAMES for last in _FAMILIES]
     rows = (
-        (user, user, *draw.choice(names), CHANNEL, "Samagra", *place, f"{place[1]} block", f"{place[1]} cluster")
-        + (f"School {user[:4]}", f"28{user[:6]}", '["CBSE"]', "teacher", "[]", "c2VhbGVkIG1haWw=", "c2VhbGVkIHBob25l")
+        (
+            *(user, user, *draw.choice(names), CHANNEL, "Samagra", *place, f"{place[1]} block", f"{place[1]} cluster"),
+            *(
+                f"School {user[:4]}",
+                f"28{user[:6]}",
+                '["CBSE"]',
+                "teacher",
+                "[]",
+                "c2VhbGVkIG1haWw=",
+                "c2VhbGVkIHBob25l",
+            ),
+        )
         for user, place in zip(users, draw.choices(places, k=len(users)), strict=True)
         if _known(user)
     )

@@ -7,13 +7,12 @@ import time
 from pathlib import Path
 
 from harness import report
-from worlds import enrolments, import_in_chunks, set_up
-
 from lernline.model import EnrolmentKey
 from lernline.record.update_rules import LessonInput, StateUpdate
 from lernline.settings import Settings
 from lernline.stream.worker import tune_collector
 from lernline.wiring import Line
+from worlds import enrolments, import_in_chunks, set_up
 
 EVENTS, RUNS = 60_000, 3
 

@@ -26,9 +26,7 @@ def running(folder: Path, *extra: str) -> Iterator[str]:
     """Start the service and give its address once it answers; it is stopped at the end."""
     port = free_port()
     log = (folder.parent / f"{folder.name}.log").open("w")
-    process = subprocess.Popen(
-        [PROGRAM, "up", "--data", folder, "--port", str(port), *extra], stdout=log, stderr=log
-    )
+    process = subprocess.Popen([PROGRAM, "up", "--data", folder, "--port", str(port), *extra], stdout=log, stderr=log)
     address = f"http://127.0.0.1:{port}"
     try:
         wait_until_healthy(address, process)

@@ -12,13 +12,12 @@ from pathlib import Path
 
 from harness import report
 from http_load import load, patch
-from service import running
-from worlds import enrolments, import_in_chunks, set_up
-
 from lernline.api.tokens import mint_token
 from lernline.settings import Settings
 from lernline.stream import topics
 from lernline.wiring import Line
+from service import running
+from worlds import enrolments, import_in_chunks, set_up
 
 CONNECTIONS, SECONDS, RUNS, LEARNERS, LESSONS = 64, 8.0, 3, 2_000, 20
 

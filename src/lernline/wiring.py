@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import secrets
+import socket
 from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -20,10 +23,16 @@ from lernline.telemetry import count_stage
 from lernline.times import zone_named
 
 if TYPE_CHECKING:
+    from lernline.blob.links import LinkSigner
     from lernline.blob.port import BlobStore
     from lernline.catalog.search import ContentSearch
     from lernline.certify.issuing import Certifier
     from lernline.certify.requests import LineSettings
+    from lernline.report.keyring import Keyring
+    from lernline.report.runner import Runner
+    from lernline.report.service import RequestDesk
+    from lernline.store.requests import JobRequest
+    from lernline.store.sql.requests import RequestTable
 
 STATIONS = ("progress", "assessments", "certify", "catalog")
 
@@ -63,6 +72,59 @@ class Line:
         if self.settings.platform_search_url:
             return PlatformSearch(self.settings.platform_search_url, timeout_s=self.settings.platform_timeout_seconds)
         return local_search(self.store)
+
+    @cached_property
+    def links(self) -> LinkSigner:
+        """Makes and checks download links."""
+        from lernline.blob.links import LinkSigner  # noqa: PLC0415  as above
+
+        return LinkSigner(self.settings.keys / "links", self.clock)
+
+    @cached_property
+    def reports(self) -> RequestDesk:
+        """Where reports are asked for."""
+        from lernline.report.service import RequestDesk  # noqa: PLC0415  as above
+
+        return RequestDesk(
+            self.requests,
+            self._keyring,
+            self.clock,
+            self.settings,
+            link=lambda key, until: f"{self.public_url}/files/{self.links.sign(key, until)}",
+            zone=self.zone,
+            log_end=self.stream.end,
+        )
+
+    def runner(
+        self, *, on_progress: Callable[[JobRequest], None] = lambda _: None, default_layout: str = "default"
+    ) -> Runner:
+        """What makes reports; its name in leases tells machine, process and runner."""
+        from lernline.report.runner import Runner, Sources  # noqa: PLC0415  as above
+
+        return Runner(
+            self.requests,
+            Sources(self.store, self.courses, self.search, self.stream),
+            self.blob,
+            self._keyring,
+            self.clock,
+            self.settings,
+            owner=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}",
+            default_layout=default_layout,
+            on_progress=on_progress,
+        )
+
+    @cached_property
+    def requests(self) -> RequestTable:
+        """The table of report requests."""
+        from lernline.store.sql.requests import RequestTable  # noqa: PLC0415  as above
+
+        return RequestTable(self.store)
+
+    @cached_property
+    def _keyring(self) -> Keyring:
+        from lernline.report.keyring import Keyring  # noqa: PLC0415  as above
+
+        return Keyring(self.settings.keys / "reports")
 
     @cached_property
     def certifier(self) -> Certifier:

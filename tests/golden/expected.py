@@ -29,7 +29,6 @@ AREAS: Final[dict[str, str]] = {
     "exhaust/assessment": PEOPLE,
     "exhaust/batch": PEOPLE,
     "exhaust/collection": PEOPLE,
-    "exhaust/job": EXHAUSTS,
     "exhaust/old": PEOPLE,
     "exhaust/program": EXHAUSTS,
     "exhaust/response": EXHAUSTS,

@@ -7,7 +7,6 @@ import random
 import time
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -19,13 +18,9 @@ from lernline.api.call import Answer, Call, Route
 from lernline.api.envelope import DatasetEnvelope, Envelope, LmsEnvelope
 from lernline.api.gather import Gatherer
 from lernline.api.principals import Principal
-from lernline.blob.links import LinkSigner
 from lernline.errors import CATALOGUE, BadRequest, Forbidden, LernlineError, TooLarge, Unauthenticated, catalogued
 from lernline.record.update_rules import StateUpdate
 from lernline.record.updates import StateQuery, UpdateOutcome
-from lernline.report.keyring import Keyring
-from lernline.report.service import RequestDesk
-from lernline.store.sql.requests import RequestTable
 from lernline.telemetry import request_seconds, requests_answered
 from lernline.wiring import Line
 
@@ -56,25 +51,6 @@ class Face:
             line.updates.read, self.executor, batch_size=size, most_waiting=_MOST_WAITING
         )
         self._grace_ms = int(line.settings.token_grace_hours * 3_600_000)
-
-    @cached_property
-    def links(self) -> LinkSigner:
-        """Makes and checks download links."""
-        return LinkSigner(self.line.settings.keys / "links", self.line.clock)
-
-    @cached_property
-    def reports(self) -> RequestDesk:
-        """Where reports are asked for."""
-        line = self.line
-        return RequestDesk(
-            RequestTable(line.store),
-            Keyring(line.settings.keys / "reports"),
-            line.clock,
-            line.settings,
-            link=lambda key, until: f"{line.public_url}/files/{self.links.sign(key, until)}",
-            zone=line.zone,
-            log_end=line.stream.end,
-        )
 
     async def on_thread(self, function: Callable[..., Any], *args: Any) -> Any:
         """Run something that reads or writes away from the loop."""
@@ -131,6 +107,7 @@ class _Bound:
         self._face = face
         self._route = route
         self._most = face.line.settings.max_body_bytes
+        self._is_async = route.is_async
         self._seconds = request_seconds.labels(route.path)
         self._answered: dict[int, Any] = {}
         self.envelope: Envelope = DatasetEnvelope(route.dataset_id) if route.dataset_id else LmsEnvelope(route.path)
@@ -182,7 +159,7 @@ class _Bound:
         call = Call(principal, headers, scope.get("path_params") or {}, scope["query_string"], body, trace)
         if not route.judges_itself:
             self._judge(call)
-        if route.is_async:
+        if self._is_async:
             return await route.handler(face, call)
         return await face.on_thread(route.handler, face, call)
 

@@ -13,7 +13,7 @@ from lernline.commands.session import open_line, progress_bar, settings_from, sh
 from lernline.errors import BadRequest, NotFound
 
 if TYPE_CHECKING:
-    from lernline.store.requests import JobRequest, RequestStore
+    from lernline.store.requests import JobRequest
     from lernline.wiring import Line
 
 _ASKER = "lernline-cli"
@@ -100,12 +100,10 @@ def request(
         if password is not None:
             body["encryptionKey"] = password
         from_channel = channel or (course.channel if course is not None else None) or line.settings.default_channel
-        from lernline.commands.reporting import desk_of  # noqa: PLC0415
-
-        answer = desk_of(line).submit(Asker("service", _ASKER), from_channel, body)
+        answer = line.reports.submit(Asker("service", _ASKER), from_channel, body)
         if wait:
             _run_until_ended(line, answer["tag"], answer["requestId"])
-        row = requests_of(line).request(answer["tag"], answer["requestId"])
+        row = line.requests.request(answer["tag"], answer["requestId"])
         assert row is not None
         _told(line, row, as_json=as_json)
         if wait and row.status != "SUCCESS":
@@ -139,7 +137,7 @@ def list_requests(
 ) -> None:
     """List requests, newest first."""
     with open_line(settings_from(data, sets)) as line:
-        rows = requests_of(line).find_requests(status=None if status is None else status.upper(), limit=limit)
+        rows = line.requests.find_requests(status=None if status is None else status.upper(), limit=limit)
         told = [_summary(line, row) for row in rows]
     if as_json:
         show_json(told)
@@ -153,9 +151,7 @@ def list_requests(
 def show_request(number: RequestId, data: Data = None, sets: Sets = None, as_json: Json = False) -> None:
     """Show one request: status, times, row counts, files."""
     with open_line(settings_from(data, sets)) as line:
-        row = next(
-            (one for one in requests_of(line).find_requests(limit=_ALL) if one.request_id == number.upper()), None
-        )
+        row = next((one for one in line.requests.find_requests(limit=_ALL) if one.request_id == number.upper()), None)
         if row is None:
             raise NotFound(f"there is no request {number}; see `lernline exhaust list`")
         _told(line, row, as_json=as_json)
@@ -202,7 +198,7 @@ def _run_until_ended(line: Line, tag: str, request_id: str) -> None:
     """Run what waits until this request has ended, or must wait for longer than anybody would."""
     while True:
         _run_waiting(line)
-        row = requests_of(line).request(tag, request_id)
+        row = line.requests.request(tag, request_id)
         if row is None or row.status in {"SUCCESS", "FAILED"} or (row.status == "SUBMITTED" and row.detail.waiting):
             return
         time.sleep(_LOOK_SECONDS)
@@ -210,18 +206,9 @@ def _run_until_ended(line: Line, tag: str, request_id: str) -> None:
 
 def _run_waiting(line: Line) -> list[JobRequest]:
     """Run requests until none can be taken; gives them as they ended."""
-    from lernline.commands.reporting import runner_of  # noqa: PLC0415
-
     ended: list[JobRequest] = []
     with progress_bar("report") as bar:
-        runner = runner_of(line, lambda row: bar(row.detail.done_rows, row.detail.total_rows or None))
+        runner = line.runner(on_progress=lambda row: bar(row.detail.done_rows, row.detail.total_rows or None))
         while (row := runner.run_once()) is not None:
             ended.append(row)
     return ended
-
-
-def requests_of(line: Line) -> RequestStore:
-    """The request table of a line."""
-    from lernline.store.sql.requests import RequestTable  # noqa: PLC0415
-
-    return RequestTable(line.store)

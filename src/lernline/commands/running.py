@@ -15,7 +15,7 @@ import typer
 
 from lernline.commands.options import Data, Host, Port, Sets
 from lernline.commands.session import Refused, note, open_line, patient_line, settings_from, show
-from lernline.errors import BadRequest
+from lernline.errors import BadRequest, LernlineError
 
 if TYPE_CHECKING:
     from lernline.settings import Settings
@@ -118,19 +118,24 @@ def _work(settings: Settings, names: tuple[str, ...], *, with_parent: bool) -> N
 
 def _run_parts(line: Line, names: tuple[str, ...], stop: threading.Event) -> None:
     """One thread per part until ``stop``; a part that ends with an error ends the process, and so the others."""
+    import structlog  # noqa: PLC0415
+
     from lernline.stream.worker import tune_collector  # noqa: PLC0415
 
+    log = structlog.get_logger()
     failed: list[str] = []
 
     def run(name: str) -> None:
         try:
             _part(line, name)(stop)
-        except Exception:  # noqa: BLE001  whatever it was, the others must not go on alone
-            import structlog  # noqa: PLC0415
-
-            structlog.get_logger().exception("a part of the line failed", part=name)
-            failed.append(name)
-            stop.set()
+        except LernlineError as problem:
+            log.error("a part of the line cannot go on", part=name, reason=problem.message)  # noqa: TRY400  the sentence says it
+        except Exception:
+            log.exception("a part of the line failed", part=name)
+        else:
+            return
+        failed.append(name)
+        stop.set()
 
     threads = [threading.Thread(target=run, args=(name,), name=name) for name in names]
     for thread in threads:

@@ -51,6 +51,8 @@ class _Part:
             os._exit(self._child())
 
     def _child(self) -> int:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)  # until the part sets its own; the supervisor's would do nothing here
         reading, writing = self._lifeline
         os.close(writing)
         os.dup2(reading, sys.__stdin__.fileno() if sys.__stdin__ is not None else 0)

@@ -80,7 +80,6 @@ class ReportDefinition(msgspec.Struct, frozen=True):
 
     Attributes:
         job_id: name of the dataset in requests and of the folder of its files.
-        file_key: middle part of file names.
         title: what people call it.
         layouts: fixed columns by layout; the first one is the default.
         dynamic: columns that follow from the course, after the fixed ones.
@@ -94,7 +93,6 @@ class ReportDefinition(msgspec.Struct, frozen=True):
     """
 
     job_id: str
-    file_key: str
     title: str
     layouts: dict[str, tuple[Column, ...]]
     dynamic: Callable[[Context], tuple[Column, ...]]

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
+from lernline.model import Event
 from lernline.stream import topics
 
 _PAUSE_SECONDS = 0.05
@@ -13,7 +14,11 @@ _OWNERS = (topics.PROGRESS_GROUP, topics.ASSESSMENT_GROUP)
 
 
 class Backlog(Protocol):
-    """What is asked of the log."""
+    """What a report asks of the log, and where its metric event goes."""
+
+    def append(self, events: Sequence[Event]) -> int:
+        """Put events on their topics."""
+        ...
 
     def end(self) -> int:
         """Offset of the newest record."""

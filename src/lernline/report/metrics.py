@@ -18,6 +18,13 @@ class Tally(msgspec.Struct):
     failed: int = 0
     duplicate: int = 0
 
+    def add(self, other: Tally) -> None:
+        """Count another run's requests in."""
+        self.total += other.total
+        self.success += other.success
+        self.failed += other.failed
+        self.duplicate += other.duplicate
+
 
 def metric_event(job_name: str, tally: Tally | None, started_ms: int, ended_ms: int) -> Event:
     """The event; a run that was broken off (``tally`` None) has the status FAILED and no figures."""

@@ -288,7 +288,6 @@ _BATCH_ID = {"type": "string", "minLength": 1}
 
 PROGRESS = ReportDefinition(
     job_id="progress-exhaust",
-    file_key="progress",
     title="Progress of a batch",
     layouts={"default": DEFAULT, "v2": V2},
     dynamic=dynamic,

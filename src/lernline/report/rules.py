@@ -34,8 +34,9 @@ def body_hash(config: Mapping[str, Any], output_format: str, key_reference: str 
     return hashlib.sha256(_canonical.encode([config, output_format, key_reference])).hexdigest()[:32]
 
 
-def report_path(job: str, request: str, batch_id: str, file_key: str, now_ms: int) -> str:
-    """Path of a batch's file without its suffix; the date is the day at +05:30."""
+def report_path(job: str, request: str, batch_id: str, now_ms: int) -> str:
+    """Path of a batch's file without its suffix; it names the report, and the day at +05:30."""
+    file_key = job.removesuffix("-exhaust")
     day = datetime.fromtimestamp(now_ms // 1000, tz=UTC).astimezone(_REPORT_DAY)
     return "/".join(part for part in (job, request, f"{batch_id}_{file_key}_{day:%Y%m%d}") if part)
 

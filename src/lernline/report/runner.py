@@ -24,7 +24,7 @@ from lernline.report.delivery import deliver
 from lernline.report.engine import BatchReport, Count
 from lernline.report.keyring import Keyring
 from lernline.report.ledger import Ledger, Progress
-from lernline.report.metrics import Tally
+from lernline.report.metrics import Tally, metric_event
 from lernline.report.planning import CourseTrees, Plan, Planned, plan, shape_of
 from lernline.report.policy import DEFAULT_ORG, PREFERENCE, Seal, check_key, effective, seal_for
 from lernline.report.registry import DEFINITIONS
@@ -127,7 +127,6 @@ class Runner:
         claimed = self._requests.claim(job_ids, self._owner, now, now + self._lease_ms)
         if claimed is None:
             return None
-        tally.total += 1
         twins = self._twins(claimed)
         since = now - self._window_ms
         claimed = msgspec.structs.replace(
@@ -142,13 +141,20 @@ class Runner:
         except LeaseLost:
             _log.warning("report_lease_lost", request_id=claimed.request_id)
             return claimed
-        tally.success += ended.status == "SUCCESS"
-        tally.failed += ended.status == "FAILED"
-        tally.duplicate += len(twins)
-        tally.total += len(twins)
+        one = Tally(1 + len(twins), int(ended.status == "SUCCESS"), int(ended.status == "FAILED"), len(twins))
+        tally.add(one)
         self._on_progress(ended)
+        self._tell(ended, one, now)
         _log.info("report_ended", request_id=ended.request_id, status=ended.status, rows=ended.detail.rows)
         return ended
+
+    def _tell(self, ended: JobRequest, tally: Tally, began_ms: int) -> None:
+        """Put the metric event on the log; a request that went back to wait is no run yet."""
+        definition = DEFINITIONS[ended.job_id]
+        layout = ended.request_data.get("layout", self._default_layout)
+        name = definition.metric_names.get(str(layout))
+        if name is not None and ended.status != "SUBMITTED":
+            self._sources.log.append([metric_event(name, tally, began_ms, self._clock.now_ms())])
 
     @property
     def _window_ms(self) -> int:
@@ -232,9 +238,7 @@ class Runner:
     def _make(self, ledger: Ledger, job: _Job, planned: Planned, place: tuple[int, int]) -> None:
         """One batch: rows, seal and upload in one stream, then the checkpoint (ruling 19)."""
         request, batch = ledger.request, planned.batch
-        path = rules.report_path(
-            job.definition.job_id, request.request_id, batch.batchid, job.definition.file_key, self._clock.now_ms()
-        )
+        path = rules.report_path(job.definition.job_id, request.request_id, batch.batchid, self._clock.now_ms())
         report = self._report(request, job, planned)
         entry = path.rpartition("/")[2] + ".csv"
         whole = rules.with_prefix(path, self._settings.exhaust_store_prefix)

@@ -13,7 +13,7 @@ def read(face: Face, call: Call) -> Answer:
     credential = face.line.store.credential(call.params["id"])
     if credential is None:
         raise NotFound("There is no certificate at this address.")
-    return Answer(credential.document, "application/vc+ld+json")
+    return Answer(credential.document, "application/vc")
 
 
 ROUTES = (Route("GET", "/certs/{id}", access.OPEN, read, "Read an issued certificate"),)

@@ -18,12 +18,12 @@ _ID = "ekstep.analytics.dataset"
 
 def submit(face: Face, call: Call) -> dict[str, Any]:
     """Ask for a report."""
-    return face.reports.submit(*_for_channel(face, call), call.request)
+    return face.line.reports.submit(*_for_channel(face, call), call.request)
 
 
 def read(face: Face, call: Call) -> dict[str, Any]:
     """One request."""
-    return face.reports.read(*_for_channel(face, call), call.params["tag"], call.query.get("requestId", ""))
+    return face.line.reports.read(*_for_channel(face, call), call.params["tag"], call.query.get("requestId", ""))
 
 
 def list_of(face: Face, call: Call) -> dict[str, Any]:
@@ -33,28 +33,28 @@ def list_of(face: Face, call: Call) -> dict[str, Any]:
         raise BadRequest("limit should be a number of requests")
     asker, channel = _for_channel(face, call)
     if limit is None:
-        return face.reports.list(asker, channel, call.params["tag"])
-    return face.reports.list(asker, channel, call.params["tag"], int(limit))
+        return face.line.reports.list(asker, channel, call.params["tag"])
+    return face.line.reports.list(asker, channel, call.params["tag"], int(limit))
 
 
 def search(face: Face, call: Call) -> dict[str, Any]:
     """Requests by filters."""
-    return face.reports.search(_asker(face, call), call.request)
+    return face.line.reports.search(_asker(face, call), call.request)
 
 
 def dataset_add(face: Face, call: Call) -> dict[str, Any]:
     """Register a dataset."""
-    return face.reports.dataset_add(_asker(face, call), call.request)
+    return face.line.reports.dataset_add(_asker(face, call), call.request)
 
 
 def dataset_list(face: Face, call: Call) -> dict[str, Any]:
     """All datasets."""
-    return face.reports.dataset_list(_asker(face, call))
+    return face.line.reports.dataset_list(_asker(face, call))
 
 
 def download(face: Face, call: Call) -> Answer:
     """The file that a signed link is for."""
-    key = face.links.verify(call.params["token"])
+    key = face.line.links.verify(call.params["token"])
     stat = face.line.blob.stat(key)
     name = quote(key.rpartition("/")[2])
     headers = {"content-disposition": f"attachment; filename*=UTF-8''{name}", "cache-control": "private, no-store"}

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, Self
 
 import adbc_driver_sqlite.dbapi as adbc
-from adbc_driver_sqlite import StatementOptions
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
+from adbc_driver_sqlite import StatementOptions
 
 from lernline.model import Batch
 from lernline.store.port import CourseShape
@@ -28,6 +28,7 @@ _ENROLMENTS = f"""
 SELECT e.userid AS userid, e.enrolled_date AS enrolled_date, coalesce(e.enrolleddate, '') AS enrolleddate,
        e.completedon AS completedon, coalesce(e.status, 0) AS status,
        {_HOLDS.format("issued_certificates")} OR {_HOLDS.format("certificates")} AS issued,
+       e.rollup IS NOT ?3 AS stale,
        CASE WHEN e.rollup = ?3 THEN coalesce(e.progress, 0)
             ELSE (SELECT count(*) FROM json_each(coalesce(e.contentstatus, '{{}}')) s
                   WHERE s.value = 2 AND s.key IN (SELECT r.value FROM json_each(?4) r)) END AS completed
@@ -106,6 +107,7 @@ class SqlBatchReads:
         self._required = _json(sorted(course.required))
         self._members = _json([[unit, leaf] for unit, leaves in course.units.items() for leaf in sorted(leaves)])
         self._units = _json(list(course.units))
+        self._judged: tuple[str, str, bool] | None = None
         self._assessments = _json(list(course.assessments))
 
     def __enter__(self) -> Self:
@@ -127,6 +129,7 @@ class SqlBatchReads:
         while True:
             rows = self._table(_ENROLMENTS, (*self._of_batch, self._course.version, self._required, after, page_size))
             if rows.num_rows:
+                self._judged = (*_range(rows), bool(pc.max(rows["stale"]).as_py()))
                 yield self._typed(rows)
                 after = rows["userid"][-1].as_py()
             if rows.num_rows < page_size:
@@ -136,7 +139,7 @@ class SqlBatchReads:
         """Completed required leaves per nested collection for the learners of a page."""
         if not self._course.units or not page.num_rows:
             return _UNIT_SCHEMA.empty_table()
-        if self._table(_STALE, (*self._of_batch, self._course.version, *_range(page)))["stale"][0].as_py():
+        if self._is_stale(*_range(page)):
             parameters = (*self._of_batch, self._members, self._units, *_range(page), self._course.version)
             rows = self._table(_UNITS_MIXED, parameters)
         else:
@@ -159,6 +162,13 @@ class SqlBatchReads:
         rows = pa.concat_tables([aggregated, attempts.filter(missing)])
         known = pc.if_else(pc.greater(rows["max_score"], 0.0), rows["max_score"], pa.scalar(None, pa.float64()))
         return rows.set_column(3, "max_score", known)
+
+    def _is_stale(self, first: str, last: str) -> bool:
+        """Whether a row of the range was rolled up with another tree; known already of the page read last."""
+        if self._judged is not None and self._judged[0] <= first and last <= self._judged[1]:
+            return self._judged[2]
+        found = self._table(_STALE, (*self._of_batch, self._course.version, first, last))
+        return bool(found["stale"][0].as_py())
 
     @property
     def _of_batch(self) -> tuple[str, str]:

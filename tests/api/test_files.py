@@ -1,0 +1,49 @@
+"""Files behind signed links, and who may ask for reports (rest-api.md 7, rulings 30 and 37)."""
+
+from typing import Any
+
+from lernline.blob.links import LinkSigner
+from lernline.model import Changes, Credential, UserProfile
+
+BIG = b"0123456789abcdef" * 200_000
+
+
+def link(service: Any, key: str, minutes: int) -> str:
+    signer = LinkSigner(service.line.settings.keys / "links", service.line.clock)
+    return f"/files/{signer.sign(key, service.line.clock.now_ms() + minutes * 60_000)}"
+
+
+def test_a_signed_link_gives_the_whole_file_and_only_until_it_ends(service: Any) -> None:
+    service.line.blob.put("progress-exhaust/R/b_progress.csv", [BIG])
+    answer = service.client.get(link(service, "progress-exhaust/R/b_progress.csv", 1))
+    assert (answer.status_code, answer.content == BIG) == (200, True)
+    assert answer.headers["content-disposition"].endswith("b_progress.csv")
+    assert service.client.get(link(service, "progress-exhaust/R/b_progress.csv", -1)).status_code == 403
+    assert service.client.get("/files/guess").status_code == 403
+    assert service.client.get(link(service, "progress-exhaust/none.csv", 1)).status_code == 404
+
+
+def test_a_request_is_for_people_of_the_channel_with_a_role(service: Any) -> None:
+    def status(token: dict[str, str], **headers: str) -> int:
+        answer = service.client.get("/api/dataset/v1/request/list/do_1_01", headers=token | headers)
+        assert answer.json()["id"] == "ekstep.analytics.dataset.request.list"
+        return int(answer.status_code)
+
+    mentor = service.token("m1", "COURSE_MENTOR", channel="ch")
+    own = {"X-Channel-ID": "ch"}
+    assert status(mentor, **own) == 200
+    assert status(mentor, **{"X-Channel-ID": "other"}) == 403
+    assert status(mentor) == 403
+    assert status(mentor, **own, **{"X-Authenticated-Userid": "m2"}) == 403
+    assert status(service.token("u1", channel="ch"), **own) == 403
+    assert status({}, **own) == 401
+    service.profiles(UserProfile(userid="u1", rootorgid="ch", roles=["REPORT_ADMIN"]))
+    assert status(service.token("u1"), **own) == 200
+
+
+def test_a_certificate_is_read_by_whoever_holds_its_address(service: Any) -> None:
+    assert service.client.get("/certs/none").status_code == 404
+    issued = Credential("c1", "u1", "co", "01", "t", "v", "Merit", b'{"id":"urn:uuid:c1"}', "", 1)
+    service.line.store.commit(Changes(credentials=[issued]))
+    answer = service.client.get("/certs/c1")
+    assert (answer.status_code, answer.content) == (200, issued.document)
