@@ -7,7 +7,7 @@ import itertools
 import json
 import random
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from harness import report
@@ -59,7 +59,7 @@ def main() -> None:
     print(f"{'':24} p99 {sorted(tails)[len(tails) // 2]:.1f} ms (at most 60), lag at the end {behind}")
 
 
-def _requests(users: list[str], tokens: list[str], run: int):
+def _requests(users: list[str], tokens: list[str], run: int) -> Callable[[int], Iterator[bytes]]:
     """Each connection sends updates of random learners and lessons, each at a time of its own, so that all count."""
     times = itertools.count(1_600_000_000_000 + run * 10_000_000)
 

@@ -99,5 +99,5 @@ def zone_named(name: str) -> ZoneInfo:
     """
     try:
         return ZoneInfo(name)
-    except (KeyError, OSError) as problem:
+    except (KeyError, OSError, ValueError) as problem:
         raise ValueError(f"{name!r} is not a time zone; use an IANA name such as Asia/Kolkata") from problem
