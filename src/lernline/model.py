@@ -370,6 +370,7 @@ class Changes(msgspec.Struct):
     contents: list[Content] = []
     courses: list[Course] = []
     dead_letters: list[DeadLetter] = []
+    closed_letters: list[tuple[int, str]] = []
     events: list[Event] = []
     counts: dict[str, int] = {}
 

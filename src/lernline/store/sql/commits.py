@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from msgspec.structs import astuple
 from sqlalchemy import Connection
 
 from lernline.clock import Clock
-from lernline.model import AggregateUpdate, Changes, Event, Position
+from lernline.model import AggregateUpdate, Changes, DeadLetter, EnrolmentProgress, Event, Position
 from lernline.store.port import Fenced
 from lernline.store.sql import rows, tables
 from lernline.store.sql.catalog import write_catalog
@@ -48,12 +49,16 @@ _DEAD_LETTER = (
     "INSERT INTO dead_letter (topic, key, value, headers, stage, code, reason, stack, at, state)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
+_CLOSE = "UPDATE dead_letter SET state = ? WHERE id = ? AND state = 'waiting'"
 _EVENT = "INSERT INTO event_log (topic, key, value, headers, appended_at) VALUES (?, ?, ?, ?, ?)"
 _MOVE = (
     "INSERT INTO consumer_offset (consumer_group, position) VALUES (?, ?)"
     " ON CONFLICT (consumer_group) DO UPDATE SET position = excluded.position WHERE position = ?"
 )
 _STANDS = "SELECT position FROM consumer_offset WHERE consumer_group = ?"
+
+
+Statement = tuple[str, list[tuple[Any, ...]]]
 
 
 class Commits:
@@ -69,11 +74,15 @@ class Commits:
             Fenced: the group does not stand at ``position.start`` any more.
             Unavailable: the database cannot be written now.
         """
+        now_ms = self.clock.now_ms()
+        statements = [*_statements(changes, now_ms), _appending(changes.events, now_ms)]
         with self.db.writing() as connection:
             if position is not None:
                 _move(connection, position)
-            _write(connection, changes, self.clock.now_ms())
-            append_events(connection, changes.events, self.clock.now_ms())
+            for statement, parameters in statements:
+                if parameters:
+                    connection.exec_driver_sql(statement, parameters)
+            write_catalog(connection, changes.contents, changes.courses)
 
 
 def _move(connection: Connection, position: Position) -> None:
@@ -83,87 +92,63 @@ def _move(connection: Connection, position: Position) -> None:
     connection.exec_driver_sql(_MOVE, (position.group, position.end, position.start))
 
 
-def _write(connection: Connection, changes: Changes, now_ms: int) -> None:
-    _lessons.run(connection, [rows.lesson_to_row(state) for state in changes.lesson_states])
-    _identities.run(connection, [(one.userid, one.digest, now_ms) for one in changes.identities])
-    _enrolments.run(
-        connection,
-        [
-            (e.userid, e.courseid, e.batchid, e.active, e.addedby, e.enrolled_date, e.datetime, e.status, e.progress)
-            for e in changes.enrolments
-        ],
-    )
-    _run(
-        connection,
-        _PROGRESS,
+def _statements(changes: Changes, now_ms: int) -> list[Statement]:
+    """All that is to be written, made ready before the writer's turn is taken."""
+    return [
+        (_lessons.sql, [rows.lesson_to_row(state) for state in changes.lesson_states]),
+        (_identities.sql, [(one.userid, one.digest, now_ms) for one in changes.identities]),
         (
-            (
-                one.status,
-                one.progress,
-                one.completionpercentage,
-                rows.to_json(one.contentstatus),
-                one.completedon,
-                one.datetime,
-                one.lastreadcontentid,
-                one.lastreadcontentstatus,
-                one.lastcontentaccesstime,
-                one.rollup,
-                one.key.batchid,
-                one.key.courseid,
-                one.key.userid,
-            )
-            for one in changes.enrolment_progress
+            _enrolments.sql,
+            [
+                (
+                    e.userid,
+                    e.courseid,
+                    e.batchid,
+                    e.active,
+                    e.addedby,
+                    e.enrolled_date,
+                    e.datetime,
+                    e.status,
+                    e.progress,
+                )
+                for e in changes.enrolments
+            ],
         ),
-    )
-    write_catalog(connection, changes.contents, changes.courses)
-    _aggregates.run(connection, [_aggregate_row(update) for update in changes.aggregates])
-    _attempts.run(connection, [rows.attempt_to_row(attempt) for attempt in changes.attempts])
-    _batches.run(connection, [rows.batch_to_row(batch) for batch in changes.batches])
-    _run(
-        connection,
-        _CREDENTIAL,
+        (_PROGRESS, [_progress_row(one) for one in changes.enrolment_progress]),
+        (_aggregates.sql, [_aggregate_row(update) for update in changes.aggregates]),
+        (_attempts.sql, [rows.attempt_to_row(attempt) for attempt in changes.attempts]),
+        (_batches.sql, [rows.batch_to_row(batch) for batch in changes.batches]),
+        (_CREDENTIAL, [astuple(one) for one in changes.credentials]),
         (
-            (
-                one.id,
-                one.userid,
-                one.courseid,
-                one.batchid,
-                one.template_id,
-                one.template_version,
-                one.template_name,
-                one.document,
-                one.svg_template,
-                one.issued_on,
-                one.sequence,
-                one.superseded_by,
-            )
-            for one in changes.credentials
+            _ISSUED,
+            [(rows.to_json(entries), key.batchid, key.courseid, key.userid) for key, entries in changes.issued],
         ),
+        (_DEAD_LETTER, [_dead_letter_row(one) for one in changes.dead_letters]),
+        (_CLOSE, [(state, letter_id) for letter_id, state in changes.closed_letters]),
+    ]
+
+
+def _progress_row(one: EnrolmentProgress) -> tuple[Any, ...]:
+    return (
+        one.status,
+        one.progress,
+        one.completionpercentage,
+        rows.to_json(one.contentstatus),
+        one.completedon,
+        one.datetime,
+        one.lastreadcontentid,
+        one.lastreadcontentstatus,
+        one.lastcontentaccesstime,
+        one.rollup,
+        one.key.batchid,
+        one.key.courseid,
+        one.key.userid,
     )
-    _run(
-        connection,
-        _ISSUED,
-        ((rows.to_json(entries), key.batchid, key.courseid, key.userid) for key, entries in changes.issued),
-    )
-    _run(
-        connection,
-        _DEAD_LETTER,
-        (
-            (
-                one.topic,
-                one.key,
-                one.value,
-                rows.to_json(one.headers),
-                one.stage,
-                one.code,
-                one.reason,
-                one.stack,
-                one.at,
-                one.state,
-            )
-            for one in changes.dead_letters
-        ),
-    )
+
+
+def _dead_letter_row(one: DeadLetter) -> tuple[Any, ...]:
+    headers = rows.to_json(one.headers)
+    return (one.topic, one.key, one.value, headers, one.stage, one.code, one.reason, one.stack, one.at, one.state)
 
 
 def _aggregate_row(update: AggregateUpdate) -> tuple[Any, ...]:
@@ -180,14 +165,12 @@ def _aggregate_row(update: AggregateUpdate) -> tuple[Any, ...]:
 
 def append_events(connection: Connection, events: Sequence[Event], now_ms: int) -> None:
     """Put events at the end of the log, in order."""
-    _run(
-        connection,
-        _EVENT,
-        ((one.topic, one.key, one.value, rows.to_json(one.headers) if one.headers else None, now_ms) for one in events),
-    )
+    statement, parameters = _appending(events, now_ms)
+    if parameters:
+        connection.exec_driver_sql(statement, parameters)
 
 
-def _run(connection: Connection, statement: str, parameters: Iterable[tuple[Any, ...]]) -> None:
-    batch = list(parameters)
-    if batch:
-        connection.exec_driver_sql(statement, batch)
+def _appending(events: Sequence[Event], now_ms: int) -> Statement:
+    return _EVENT, [
+        (one.topic, one.key, one.value, rows.to_json(one.headers) if one.headers else None, now_ms) for one in events
+    ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +34,8 @@ class Database:
         self.path = path
         self.wait_seconds = wait_seconds
         self._lock_path = path.with_suffix(".lock")
+        self._gate = threading.Lock()
+        self._handle: tuple[int, int] | None = None
         self.engine: Engine = create_engine(
             f"sqlite:///{path}",
             poolclass=QueuePool,
@@ -64,24 +67,42 @@ class Database:
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        handle = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        """Wait for this process's threads, then for other processes; the kernel lets go when a process dies."""
+        deadline = time.monotonic() + self.wait_seconds
+        if not self._gate.acquire(timeout=self.wait_seconds):
+            raise self._locked()
         try:
-            deadline = time.monotonic() + self.wait_seconds
+            handle = self._lock_file()
             while True:
                 try:
                     fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     break
                 except BlockingIOError:
                     if time.monotonic() > deadline:
-                        raise Unavailable(f"the database {self.path} is locked by another process; try again") from None
+                        raise self._locked() from None
                     time.sleep(_LOCK_POLL_SECONDS)
-            yield
+            try:
+                yield
+            finally:
+                fcntl.flock(handle, fcntl.LOCK_UN)
         finally:
-            os.close(handle)
+            self._gate.release()
+
+    def _lock_file(self) -> int:
+        """The lock file, opened once a process; a child that was forked must not share its parent's lock."""
+        if self._handle is None or self._handle[0] != os.getpid():
+            self._handle = os.getpid(), os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        return self._handle[1]
+
+    def _locked(self) -> Unavailable:
+        return Unavailable(f"the database {self.path} is locked by another writer; try again")
 
     def close(self) -> None:
         """Let go of every connection."""
         self.engine.dispose()
+        if self._handle is not None:
+            os.close(self._handle[1])
+            self._handle = None
 
 
 def _prepare(connection: sqlite3.Connection, _record: Any) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import inspect
 from lernline.errors import LernlineError
 from lernline.store.sql.engine import Database
 
-HEAD = "0001"
+HEAD = "0002"
 _SCRIPTS = Path(__file__).parent / "migrations"
 
 

@@ -362,7 +362,8 @@ event_log = Table(
     Column("value", LargeBinary, nullable=False),
     _text("headers"),
     _instant("appended_at"),
-    Index("event_log_by_key", "key", "position"),
+    # read in the order it is written, so that an append touches few pages; it covers the search for a learner's tail
+    Index("event_log_by_topic", "topic", "position", "key"),
     sqlite_autoincrement=True,
 )
 
