@@ -100,7 +100,7 @@ class IssuedCertificate(msgspec.Struct, frozen=True, omit_defaults=True):
 
     identifier: str = ""
     name: str = ""
-    token: str = ""
+    token: str = msgspec.field(default_factory=str)  # written even when empty: without an access code it is ""
     lastIssuedOn: str = ""  # noqa: N815  the contract's spelling
     templateUrl: str | None = None  # noqa: N815
     type: str | None = None

@@ -104,6 +104,11 @@ class Settings(BaseSettings):
         return self.data / "keys"
 
     @property
+    def metrics(self) -> Path:
+        """Where running processes keep their metrics; worth nothing once they have ended."""
+        return self.data / "run" / "metrics"
+
+    @property
     def files(self) -> Path:
         """The embedded blob store."""
         return self.data / "files"

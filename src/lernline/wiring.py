@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 from lernline.catalog.courses import Courses
 from lernline.catalog.relations import AssessmentKinds
 from lernline.clock import Clock, SystemClock
+from lernline.errors import Unavailable
 from lernline.record.updates import Updates
 from lernline.settings import Settings
 from lernline.store.sql.engine import Database
 from lernline.store.sql.schema import bring_up_to_date
 from lernline.store.sql.store import SqlStore
+from lernline.stream import topics
 from lernline.stream.embedded import EmbeddedLog
 from lernline.stream.worker import Stage, Worker
 from lernline.telemetry import count_stage
@@ -27,14 +29,22 @@ if TYPE_CHECKING:
     from lernline.blob.port import BlobStore
     from lernline.catalog.search import ContentSearch
     from lernline.certify.issuing import Certifier
+    from lernline.certify.keys import Issuing
     from lernline.certify.requests import LineSettings
+    from lernline.model import Credential
     from lernline.report.keyring import Keyring
     from lernline.report.runner import Runner
     from lernline.report.service import RequestDesk
     from lernline.store.requests import JobRequest
     from lernline.store.sql.requests import RequestTable
 
-STATIONS = ("progress", "assessments", "certify", "catalog")
+_GROUPS = {
+    "progress": topics.PROGRESS_GROUP,
+    "assessments": topics.ASSESSMENT_GROUP,
+    "certify": topics.CERTIFICATE_GROUP,
+    "catalog": topics.CATALOG_GROUP,
+}
+STATIONS = tuple(_GROUPS)
 
 
 class Line:
@@ -127,13 +137,29 @@ class Line:
         return Keyring(self.settings.keys / "reports")
 
     @cached_property
+    def issuing(self) -> Issuing:
+        """The keys that certificates are signed with."""
+        from lernline.certify.keys import load_or_create_keys  # noqa: PLC0415  cryptography is slow to load
+
+        return load_or_create_keys(self.settings.keys / "issuer", self.settings.certificate_domain or None)
+
+    @cached_property
     def certifier(self) -> Certifier:
         """Signs certificates with the installation's key."""
+        from lernline.blob.secret import secret_from  # noqa: PLC0415  as above
         from lernline.certify.issuing import Certifier  # noqa: PLC0415  canonicalisation is slow to load
-        from lernline.certify.keys import load_or_create_keys  # noqa: PLC0415
 
-        issuing = load_or_create_keys(self.settings.keys / "issuer", self.settings.certificate_domain or None)
-        return Certifier(issuing, self.public_url)
+        return Certifier(self.issuing, self.public_url, secret_from(self.settings.keys / "certificate-ids"))
+
+    def picture(self, credential: Credential, drawing: bytes | None = None) -> bytes:
+        """A certificate's SVG, drawn on ``drawing`` or on Lernline's own template; see ``pictures.picture``."""
+        from lernline.certify.credential import credential_address  # noqa: PLC0415  as above
+        from lernline.certify.pictures import picture  # noqa: PLC0415  as above
+
+        batch = self.store.batches([credential.batchid]).get(credential.batchid)
+        template = {} if batch is None else batch.cert_templates.get(credential.template_id, {})
+        address = credential_address(self.public_url, credential.id)
+        return picture(credential, template, address, self.zone, drawing)
 
     @property
     def certificate_settings(self) -> LineSettings:
@@ -183,6 +209,16 @@ class Line:
 
             return CatalogStage(self.store, self.kinds, self.clock)
         raise ValueError(f"there is no station {name!r}; choose among {', '.join(STATIONS)}")
+
+    def lags(self) -> dict[str, int | None]:
+        """How many records each station has not handled yet; None where the log cannot tell."""
+        found: dict[str, int | None] = {}
+        for station, group in _GROUPS.items():
+            try:
+                found[station] = self.stream.lag(group, topics.READERS[group])
+            except Unavailable:
+                found[station] = None
+        return found
 
     def worker(self, station: str, committed: Callable[[str, dict[str, int]], None] = count_stage) -> Worker:
         """A worker that drives one station."""

@@ -3,7 +3,7 @@
 from typing import Any
 
 from lernline.blob.links import LinkSigner
-from lernline.model import Changes, Credential, UserProfile
+from lernline.model import UserProfile
 
 BIG = b"0123456789abcdef" * 200_000
 
@@ -39,11 +39,3 @@ def test_a_request_is_for_people_of_the_channel_with_a_role(service: Any) -> Non
     assert status({}, **own) == 401
     service.profiles(UserProfile(userid="u1", rootorgid="ch", roles=["REPORT_ADMIN"]))
     assert status(service.token("u1"), **own) == 200
-
-
-def test_a_certificate_is_read_by_whoever_holds_its_address(service: Any) -> None:
-    assert service.client.get("/certs/none").status_code == 404
-    issued = Credential("c1", "u1", "co", "01", "t", "v", "Merit", b'{"id":"urn:uuid:c1"}', "", 1)
-    service.line.store.commit(Changes(credentials=[issued]))
-    answer = service.client.get("/certs/c1")
-    assert (answer.status_code, answer.content) == (200, issued.document)

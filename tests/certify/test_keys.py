@@ -58,6 +58,23 @@ def test_a_retired_key_stays_in_the_did_document(tmp_path: Path) -> None:
     assert keys_of_did_document(second.did_document()) == second.keys
 
 
+def test_without_a_domain_every_key_is_an_issuer_of_its_own_and_stays_trusted(tmp_path: Path) -> None:
+    first = load_or_create_keys(tmp_path)
+    rotate_key(tmp_path)
+    second = load_or_create_keys(tmp_path)
+    assert second.current.did != first.current.did
+    assert second.keys == (first.current.verification, second.current.verification)
+    assert second.keys == second.trusted
+    assert keys_of_did_document(second.did_document()) == (second.current.verification,)
+
+
+def test_a_domain_that_comes_later_keeps_the_certificates_before_it_trusted(tmp_path: Path) -> None:
+    before = load_or_create_keys(tmp_path)
+    after = load_or_create_keys(tmp_path, "edu.example")
+    assert set(after.trusted) == {before.current.verification, after.current.verification}
+    assert after.keys == (after.current.verification,)
+
+
 def test_a_did_key_resolves_to_its_own_key(tmp_path: Path) -> None:
     issuing = load_or_create_keys(tmp_path)
     assert resolve_did_key(issuing.current.did) == issuing.current.verification

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from typing import Any
 
 import msgspec
@@ -12,7 +13,14 @@ from hypothesis import strategies as st
 
 from lernline.certify import linked_data
 from lernline.certify.canonical import Canonicalizer
-from lernline.certify.credential import CredentialFacts, ScoreShown, build_credential, credential_uuid, hashed_recipient
+from lernline.certify.credential import (
+    CredentialFacts,
+    ScoreShown,
+    build_credential,
+    credential_uuid,
+    hashed_recipient,
+    recipient_salt,
+)
 from lernline.certify.keys import Issuing
 from lernline.certify.linked_data import (
     CREDENTIALS_V2,
@@ -72,9 +80,19 @@ def test_a_hidden_recipient_is_proved_by_whoever_knows_the_id(facts: CredentialF
 
 
 def test_the_id_of_a_certificate_follows_from_its_cause() -> None:
-    one = credential_uuid("u", "c", "b", "t", "v", 1)
-    assert one == credential_uuid("u", "c", "b", "t", "v", 1)
-    assert len({one, credential_uuid("u", "c", "b", "t", "v", 2), credential_uuid("uc", "", "b", "t", "v", 1)}) == 3
+    one = credential_uuid(b"s", "u", "c", "b", "t", "v", 1)
+    assert one == credential_uuid(b"s", "u", "c", "b", "t", "v", 1)
+    other = credential_uuid(b"s", "u", "c", "b", "t", "v", 2), credential_uuid(b"s", "uc", "", "b", "t", "v", 1)
+    assert len({one, *other}) == 3
+
+
+def test_ids_and_salts_cannot_be_worked_out_without_the_installation_s_secret() -> None:
+    facts = ("u", "c", "b", "t", "v", 1)
+    one, other = credential_uuid(b"one", *facts), credential_uuid(b"other", *facts)
+    assert one != other
+    assert uuid.UUID(one).version == 4
+    assert len({one, recipient_salt(b"one", one), recipient_salt(b"other", one)}) == 3
+    assert one.replace("-", "") not in recipient_salt(b"one", one)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -104,9 +104,9 @@ def attempt_request(draw: st.DrawFn, *, elsewhere: bool = False) -> Happening:
 def update_from_elsewhere(draw: st.DrawFn) -> Happening:
     """An event of another producer, told apart by its message id."""
     received = draw(at)
-    mid = f"LP.{draw(st.integers(0, 10**9))}"
     contents = draw(st.lists(st.sampled_from(CONTENTS), min_size=1, max_size=3, unique=True))
     fields = [(content, draw(st.sampled_from((1, 2, 2)))) for content in contents]
+    mid = f"LP.{received}.{fields}"  # one message id never stands for two different messages of a learner
 
     def event(userid: str) -> Event:
         return from_elsewhere(userid, *({"contentId": c, "status": s} for c, s in fields), mid=mid, ets=received)

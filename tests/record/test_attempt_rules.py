@@ -171,6 +171,12 @@ def test_a_time_that_no_calendar_holds_is_refused(ts: float) -> None:
         read_assessment(json.dumps(attempt_item("u", ts=ts)).encode(), accepted=False)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("events", [1, "abc", {"0": {}}, True])
+def test_answers_that_are_no_list_are_refused(events: object) -> None:
+    with pytest.raises(BadRequest, match="events is not a list"):
+        read_assessment(json.dumps(attempt_item("u") | {"events": events}).encode(), accepted=False)
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),

@@ -13,6 +13,7 @@ from lernline.api.call import Answer, Call, Route
 from lernline.api.envelope import LmsEnvelope
 from lernline.api.face import PREFLIGHT, Endpoint, Face, Receive, Scope, Send, new_trace, respond
 from lernline.api.openapi import describe
+from lernline.api.routes.certificates import did_routes
 from lernline.api.table import ROUTES
 from lernline.wiring import Line
 
@@ -72,7 +73,7 @@ def create_app(line: Line) -> App:
         return Answer(document)
 
     own = Route("GET", "/openapi.json", access.OPEN, description, "This description")
-    return App(Face(line), (*ROUTES, own))
+    return App(Face(line), (*ROUTES, own, *did_routes(line.settings.certificate_domain)))
 
 
 async def _nowhere(scope: Scope, _receive: Receive, send: Send) -> None:

@@ -19,6 +19,7 @@ signatories            ``evidence`` of genre ``Signatory``
 from __future__ import annotations
 
 import hashlib
+import hmac
 import uuid
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -140,18 +141,37 @@ def build_credential(facts: CredentialFacts) -> dict[str, Any]:
     return credential
 
 
-def credential_uuid(user_id: str, course_id: str, batch_id: str, template_id: str, version: str, sequence: int) -> str:
-    """The id that a certificate has however often its event is replayed.
+def credential_uuid(
+    secret: bytes, user_id: str, course_id: str, batch_id: str, template_id: str, version: str, sequence: int
+) -> str:
+    """The id that a certificate has however often its event is replayed, a version 4 UUID to everybody else (C-19).
 
-    ``sequence`` counts the issues of one template to one learner in one batch; a re-issue takes the next number.
+    Who holds the id sees the certificate, so that nobody may work it out from what is known of a learner: the facts
+    are keyed with ``secret``, the installation's own. ``sequence`` counts the issues of one template to one learner in
+    one batch; a re-issue takes the next number.
     """
     parts = (user_id, course_id, batch_id, template_id, version, str(sequence))
-    return str(uuid.uuid5(_NAMESPACE, "".join(f"{len(part)}:{part}" for part in parts)))
+    named = "".join(f"{len(part)}:{part}" for part in parts)
+    return str(uuid.UUID(bytes=_keyed(secret, b"id", named)[:16], version=4))
+
+
+def recipient_salt(secret: bytes, credential_id: str) -> str:
+    """The salt of a certificate's hidden recipient: it stands in the certificate and cannot be had from its id."""
+    return _keyed(secret, b"salt", credential_id)[:16].hex()
+
+
+def credential_address(base_url: str, credential_id: str) -> str:
+    """Where anybody who has it can see a certificate: the text of its QR code."""
+    return f"{base_url.rstrip('/')}/certs/{credential_id}"
 
 
 def hashed_recipient(recipient_id: str, salt: str) -> str:
     """Open Badges' form of a hidden identity: SHA-256 over id and salt."""
     return "sha256$" + hashlib.sha256((recipient_id + salt).encode()).hexdigest()
+
+
+def _keyed(secret: bytes, purpose: bytes, text: str) -> bytes:
+    return hmac.new(secret, b"lernline-certificate-" + purpose + b"\0" + text.encode(), hashlib.sha256).digest()
 
 
 def _achievement_id(facts: CredentialFacts) -> str:

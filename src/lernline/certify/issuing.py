@@ -8,7 +8,13 @@ from typing import Any
 
 import msgspec
 
-from lernline.certify.credential import CredentialFacts, ScoreShown, build_credential, credential_uuid
+from lernline.certify.credential import (
+    CredentialFacts,
+    ScoreShown,
+    build_credential,
+    credential_uuid,
+    recipient_salt,
+)
 from lernline.certify.keys import Issuing
 from lernline.certify.signing import Signer
 from lernline.certify.template import Signatory
@@ -38,21 +44,25 @@ class Due(msgspec.Struct, frozen=True):
 
 
 class Certifier:
-    """Signs certificates with the installation's key; one is kept for the life of a process."""
+    """Signs certificates with the installation's key; one is kept for the life of a process.
 
-    def __init__(self, issuing: Issuing, base_url: str) -> None:
-        self.issuing = issuing
-        self.base_url = base_url.rstrip("/")
+    Args:
+        issuing: the installation's keys.
+        base_url: address under which it is known.
+        secret: the installation's own, from which ids and salts of certificates are made.
+    """
+
+    def __init__(self, issuing: Issuing, base_url: str, secret: bytes) -> None:
+        self._base_url = base_url.rstrip("/")
+        self._secret = secret
         self._signer = Signer(issuing.current)
-
-    def address(self, credential_id: str) -> str:
-        """Where anybody can see a certificate: the text of its QR code."""
-        return f"{self.base_url}/certs/{credential_id}"
 
     def issue(self, due: Due, now_ms: int) -> tuple[Credential, IssuedCertificate]:
         """The credential and the enrolment's entry; the same certificate gets the same id however often it is made."""
         userid, courseid, batchid = due.key
-        identifier = credential_uuid(userid, courseid, batchid, due.template_id, due.template_version, due.sequence)
+        identifier = credential_uuid(
+            self._secret, userid, courseid, batchid, due.template_id, due.template_version, due.sequence
+        )
         facts = CredentialFacts(
             credential_id=identifier,
             issuer_did=self._signer.did,
@@ -71,8 +81,8 @@ class Certifier:
             issued_ms=now_ms,
             signatories=due.signatories,
             scores=due.scores,
-            base_url=self.base_url if self._signer.did.startswith("did:web:") else "",
-            recipient_salt=identifier,
+            base_url=self._base_url if self._signer.did.startswith("did:web:") else "",
+            recipient_salt=recipient_salt(self._secret, identifier),
         )
         document = self._signer.sign(build_credential(facts), now_ms)
         credential = Credential(

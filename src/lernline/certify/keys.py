@@ -1,7 +1,8 @@
 """The issuer's Ed25519 keys and the DID that they speak for (certificates.md 11).
 
 Keys lie in one folder as ``key-<n>.pem`` (PKCS 8, mode 0600). The highest number signs; the others are retired and
-stay, so that certificates which they signed still verify. With a domain the issuer is ``did:web``, else ``did:key``.
+stay, so that certificates which they signed still verify. With a domain the issuer is ``did:web`` and every key is one
+of its methods; without one each key is an issuer of its own, a ``did:key``.
 """
 
 from __future__ import annotations
@@ -74,14 +75,20 @@ class IssuerKey(Struct, frozen=True):
 
 
 class Issuing(Struct, frozen=True):
-    """What an issuing folder holds: the key in use and every key that it ever used."""
+    """What an issuing folder holds: the key in use and every key that it ever used, by number."""
 
     current: IssuerKey
     keys: tuple[VerificationKey, ...]
 
+    @property
+    def trusted(self) -> tuple[VerificationKey, ...]:
+        """Every name under which a key of the folder may have signed: the domain's, and its own ``did:key``."""
+        own = (resolve_did_key(key_did(key.public)) for key in self.keys)
+        return tuple(dict.fromkeys([*self.keys, *own]))
+
     def did_document(self) -> dict[str, Any]:
-        """The document to publish at ``did.json``, retired keys included."""
-        return did_document(self.current.did, self.keys)
+        """The document to publish at ``did.json``, retired keys of the same DID included."""
+        return did_document(self.current.did, [key for key in self.keys if key.controller == self.current.did])
 
 
 def load_or_create_keys(folder: Path, domain: str | None = None) -> Issuing:
@@ -102,10 +109,9 @@ def load_or_create_keys(folder: Path, domain: str | None = None) -> Issuing:
         numbers = _numbers(folder)
     loaded = {number: _read_key(folder / f"key-{number}.pem") for number in numbers}
     newest = max(numbers)
-    did = web_did(domain) if domain else key_did(_public(loaded[newest]))
-    verification = {number: _verification(did, number, private) for number, private in loaded.items()}
-    retired = [verification[number] for number in numbers if domain or number == newest]
-    return Issuing(IssuerKey(loaded[newest], verification[newest]), tuple(retired))
+    did = web_did(domain) if domain else None
+    keys = {number: _verification(did, number, private) for number, private in loaded.items()}
+    return Issuing(IssuerKey(loaded[newest], keys[newest]), tuple(keys.values()))
 
 
 def rotate_key(folder: Path) -> int:
@@ -244,7 +250,9 @@ def _public(private: Ed25519PrivateKey) -> bytes:
     return private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
 
 
-def _verification(did: str, number: int, private: Ed25519PrivateKey) -> VerificationKey:
+def _verification(did: str | None, number: int, private: Ed25519PrivateKey) -> VerificationKey:
+    """The key's name as a method of the domain's DID, or of its own where there is no domain."""
     public = _public(private)
-    fragment = f"key-{number}" if did.startswith("did:web:") else to_multikey(public)
-    return VerificationKey(f"{did}#{fragment}", did, public)
+    if did is None:
+        return resolve_did_key(key_did(public))
+    return VerificationKey(f"{did}#key-{number}", did, public)

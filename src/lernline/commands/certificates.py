@@ -1,4 +1,4 @@
-"""``verify`` and ``certificate``: check a certificate offline; take one out of the store."""
+"""``verify``, ``certificate`` and ``rotate-key``: check a certificate, take one out of the store, change the key."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ def register(app: typer.Typer) -> None:
     """Add these commands."""
     app.command()(verify)
     app.command()(certificate)
+    app.command()(rotate_key)
 
 
 def verify(
@@ -67,11 +68,7 @@ def certificate(
         credential = line.store.credential(number.removeprefix("urn:uuid:"))
         if credential is None:
             raise NotFound(f"there is no certificate {number} here; `lernline explain` names a learner's certificates")
-        picture = b""
-        if svg is not None:
-            from lernline.commands.pictures import picture as drawn  # noqa: PLC0415
-
-            picture = drawn(line, credential, drawing)
+        picture = b"" if svg is None else line.picture(credential, drawing)
     if svg is not None:
         _write(svg, picture)
         show(f"picture: {svg}")
@@ -82,15 +79,28 @@ def certificate(
         show(credential.document.decode())
 
 
+def rotate_key(data: Data = None, sets: Sets = None) -> None:
+    """Make a new signing key. It signs once the workers have been started again; the old ones stay trusted."""
+    from lernline.certify import keys  # noqa: PLC0415
+
+    settings = settings_from(data, sets)
+    folder = settings.keys / "issuer"
+    domain = settings.certificate_domain or None
+    keys.load_or_create_keys(folder, domain)
+    number = keys.rotate_key(folder)
+    current = keys.load_or_create_keys(folder, domain).current.verification
+    show(f"key-{number}.pem signs from the next start on, as {current.id}.")
+
+
 def _own_keys(data: Path | None, sets: list[str] | None) -> tuple[VerificationKey, ...]:
-    """The public keys of this installation, if it has any; nothing is made for a mere check."""
+    """All public keys of this installation, retired ones too; nothing is made for a mere check."""
     settings = settings_from(data, sets)
     folder = settings.keys / "issuer"
     if not folder.is_dir() or not any(folder.iterdir()):
         return ()
     from lernline.certify.keys import load_or_create_keys  # noqa: PLC0415
 
-    return load_or_create_keys(folder, settings.certificate_domain or None).keys
+    return load_or_create_keys(folder, settings.certificate_domain or None).trusted
 
 
 def _read(path: Path) -> bytes:

@@ -104,7 +104,7 @@ def _serve(settings: Settings, *, with_parent: bool) -> None:
 
     with patient_line(settings, stop) as line:
         if line is not None:
-            _configure_logging(settings)
+            _configure_telemetry(settings)
             run_server(line, stop)
 
 
@@ -112,7 +112,7 @@ def _work(settings: Settings, names: tuple[str, ...], *, with_parent: bool) -> N
     stop = _stop_on_signals(with_parent=with_parent)
     with patient_line(settings, stop) as line:
         if line is not None:
-            _configure_logging(settings)
+            _configure_telemetry(settings)
             _run_parts(line, names, stop)
 
 
@@ -160,10 +160,11 @@ def _part(line: Line, name: str) -> Callable[[threading.Event], object]:
     return line.worker(name).run
 
 
-def _configure_logging(settings: Settings) -> None:
-    from lernline.telemetry import configure_logging  # noqa: PLC0415
+def _configure_telemetry(settings: Settings) -> None:
+    from lernline.telemetry import configure_logging, share_metrics  # noqa: PLC0415
 
     configure_logging(settings.log_level, settings.log_format)
+    share_metrics(settings.metrics)
 
 
 def _stop_on_signals(*, with_parent: bool) -> threading.Event:

@@ -52,7 +52,10 @@ def read_assessment(value: bytes, *, accepted: bool) -> AssessmentUpdate:
     for name, found in ids.items():
         if not isinstance(found, str) or not found.strip():
             raise BadRequest(f"{name} is missing", code="MANDATORY_PARAMETER_MISSING")
-    events = [event for event in message.get("events") or () if isinstance(event, dict)]
+    listed = message.get("events") or []
+    if not isinstance(listed, list):
+        raise BadRequest("events is not a list", code="DATA_TYPE_ERROR")
+    events = [event for event in listed if isinstance(event, dict)]
     attempt_id = message.get("attemptId")
     named = isinstance(attempt_id, str) and bool(attempt_id.strip())
     if events and not named:

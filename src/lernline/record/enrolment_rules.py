@@ -80,9 +80,16 @@ def check_enrol(
 
 
 def check_unenrol(
-    key: EnrolmentKey, batch: Batch | None, row: Enrolment | None, acting: Acting, now_ms: int, zone: tzinfo
+    key: EnrolmentKey,
+    batch: Batch | None,
+    row: Enrolment | None,
+    acting: Acting,
+    now_ms: int,
+    zone: tzinfo,
+    *,
+    complete: bool,
 ) -> None:
-    """Refuse what may not be ended (rest-api.md 4.1 with A-13).
+    """Refuse what may not be ended (rest-api.md 4.1 with A-13); ``complete`` follows from the stored state.
 
     Raises:
         BadRequest: the batch has ended, the learner is not enrolled, or the course is complete.
@@ -93,7 +100,7 @@ def check_unenrol(
         raise catalogued("COURSE_BATCH_ALREADY_COMPLETED")
     if row is None or not row.active:
         raise catalogued("USER_NOT_ENROLLED_COURSE")
-    if row.status == 2:
+    if complete or row.status == 2:
         raise catalogued("COURSE_BATCH_ALREADY_COMPLETED")
 
 

@@ -13,6 +13,7 @@ from lernline.model import Batch, Changes, Content, Enrolment, EnrolmentKey, Eve
 from lernline.record import batch_search
 from lernline.record import enrolment_rules as rules
 from lernline.record.desk import Actor, Desk
+from lernline.record.rules import COMPLETED
 from lernline.stream.topics import TELEMETRY
 from lernline.times import zone_named
 
@@ -43,7 +44,10 @@ def unenrol(desk: Desk, key: EnrolmentKey, actor: Actor, current: CurrentEnrolme
     now = desk.clock.now_ms()
     batch, row = _state(desk, key)
     overlaid = next((one for one in current(key.userid) if one.key == key), row) if row is not None else None
-    rules.check_unenrol(key, batch, overlaid, _acting(actor), now, zone_named(desk.settings.time_zone))
+    complete = overlaid is not None and _status(desk, overlaid) == COMPLETED
+    rules.check_unenrol(
+        key, batch, overlaid, _acting(actor), now, zone_named(desk.settings.time_zone), complete=complete
+    )
     assert row is not None
     _commit(desk, msgspec.structs.replace(row, active=False), "unenrol", actor, now)
 
@@ -54,7 +58,8 @@ def list_enrolments(
     """A learner's active enrolments, last accessed first (rest-api.md 4.2 with A-11).
 
     The learner sees all of them; an administrator of their tenant too; others see those that clients.md ruling 9 gives
-    them: a mentor those of their own batches, an administrator those in courses of their tenant.
+    them: a mentor those of their own batches, an administrator those in courses of their tenant, or of nobody's where
+    the learner too is nobody's.
 
     Raises:
         Forbidden: there is none that the user may see.
@@ -109,15 +114,17 @@ def _visible(
 ) -> list[Enrolment]:
     """The rows of another learner that a user may see (clients.md ruling 9)."""
     profiles = desk.store.profiles({userid, actor.userid or ""})
-    tenants = _tenants(actor, profiles.get(actor.userid or ""))
-    learner = profiles.get(userid)
-    if actor.administrator and learner is not None and learner.rootorgid in tenants:
+    own = _tenants(profiles.get(actor.userid or "")) | ({actor.tenant} if actor.tenant else set())
+    learners = _tenants(profiles.get(userid))
+    if actor.administrator and not own.isdisjoint(learners):
         return list(rows)
 
     def may_see(row: Enrolment) -> bool:
         batch, content = batches.get(row.batchid), contents.get(row.courseid)
         leads = batch is not None and actor.userid is not None and rules.may_lead_stored(batch, actor.userid)
-        return leads or (actor.administrator and content is not None and content.channel in tenants)
+        channel = content.channel if content is not None else None
+        in_tenant = channel in own if channel else not learners
+        return leads or (actor.administrator and in_tenant)
 
     visible = [row for row in rows if may_see(row)]
     if not visible:
@@ -125,8 +132,9 @@ def _visible(
     return visible
 
 
-def _tenants(actor: Actor, profile: UserProfile | None) -> set[str]:
-    named = {actor.tenant, profile.rootorgid if profile is not None else None}
+def _tenants(profile: UserProfile | None) -> set[str]:
+    """A user's tenant, by its organisation and by its channel; empty where the directory does not say."""
+    named = {profile.rootorgid, profile.userchannel} if profile is not None else set()
     return {tenant for tenant in named if tenant}
 
 
@@ -165,6 +173,12 @@ def _batch_fields(batch: dict[str, Any] | None, query: rules.ListQuery) -> dict[
 
 def _state(desk: Desk, key: EnrolmentKey) -> tuple[Batch | None, Enrolment | None]:
     return desk.store.batches([key.batchid]).get(key.batchid), desk.store.enrolments([key]).get(key)
+
+
+def _status(desk: Desk, row: Enrolment) -> int:
+    """The status that follows from what is stored of an enrolment (ruling 38)."""
+    relations = desk.courses.get([row.courseid]).get(row.courseid)
+    return rules.judged(row, relations, desk.store.contents([row.courseid]).get(row.courseid))[0]
 
 
 def _acting(actor: Actor) -> rules.Acting:

@@ -71,6 +71,8 @@ def read_update(record: Record) -> ProgressUpdate | None:
     for name, value in (("userId", edata.userId), ("courseId", edata.courseId), ("batchId", edata.batchId)):
         if not value.strip():
             raise BadRequest(f"edata.{name} is missing", code="MANDATORY_PARAMETER_MISSING")
+        if "\0" in value:
+            raise BadRequest(f"edata.{name} holds a NUL character", code="INVALID_PARAMETER_VALUE")
     key = EnrolmentKey(edata.userId, edata.courseId, edata.batchId)
     received = min(_instant("ets", message.ets) or record.appended_at, record.appended_at)
     lessons = [] if sync else fold(_lesson(key, one, message.mid, received) for one in edata.contents or ())
@@ -82,6 +84,8 @@ def read_update(record: Record) -> ProgressUpdate | None:
 def _lesson(key: EnrolmentKey, content: _Content, mid: str | None, received: int) -> LessonUpdate:
     if not content.contentId.strip():
         raise BadRequest("edata.contents[].contentId is blank", code="CONTENT_ID_REQUIRED_ERROR")
+    if "\0" in content.contentId:
+        raise BadRequest("edata.contents[].contentId holds a NUL character", code="INVALID_PARAMETER_VALUE")
     if content.status is None:
         raise BadRequest("edata.contents[].status is missing", code="CONTENT_STATUS_MISSING_ERROR")
     status = min(max(int(content.status), 0), 2)

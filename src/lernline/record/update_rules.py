@@ -311,8 +311,16 @@ def _field(raw: dict[str, Any], name: str, where: str) -> str:
 
 
 def _text(value: str | None) -> str:
-    """The value without blanks around it; nothing for null."""
-    return value.strip() if value else ""
+    """The value without blanks around it; nothing for null.
+
+    Raises:
+        BadRequest: it holds a NUL, which no store keeps apart from the text's end.
+    """
+    if not value:
+        return ""
+    if "\0" in value:
+        raise catalogued("INVALID_PARAMETER_VALUE", "with a NUL character", "id")
+    return value.strip()
 
 
 def _time(text: str) -> int:

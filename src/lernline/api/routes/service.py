@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from lernline.api import access
 from lernline.api.call import Answer, Call, Route
 from lernline.api.face import Face
 from lernline.errors import LernlineError, Unavailable
+from lernline.telemetry import exposition
 
 
 def health(face: Face, call: Call) -> dict[str, Any]:  # noqa: ARG001  every handler is given the call
@@ -27,8 +28,8 @@ def shallow(face: Face, call: Call) -> dict[str, Any]:  # noqa: ARG001
 
 
 def metrics(face: Face, call: Call) -> Answer:  # noqa: ARG001
-    """Counters for a Prometheus server."""
-    return Answer(generate_latest(), CONTENT_TYPE_LATEST)
+    """Counters of all processes of the installation, and how far behind its stages are, for a Prometheus server."""
+    return Answer(exposition(face.line.lags()), CONTENT_TYPE_LATEST)
 
 
 class _Unhealthy(Unavailable):

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from datetime import tzinfo
+from typing import Any
 
 import msgspec
 
 from lernline.certify.rendering import PictureValues, default_template, render_svg
 from lernline.certify.template import judge_template
+from lernline.model import Credential
 from lernline.times import parse_time
 
-if TYPE_CHECKING:
-    from lernline.model import Credential
-    from lernline.wiring import Line
 
-
-def picture(line: Line, credential: Credential, drawing: bytes | None) -> bytes:
-    """An SVG of a certificate.
+def picture(
+    credential: Credential, template: Mapping[str, Any], address: str, zone: tzinfo, drawing: bytes | None = None
+) -> bytes:
+    """An SVG of a certificate. It shows what is signed and never the learner's id: pictures are passed around.
 
     Args:
-        line: knows the batch's template (for the signatories) and the address of the QR code.
         credential: as stored.
+        template: the batch's template, for the signatories; empty when the batch does not have it any more.
+        address: text of the QR code.
+        zone: of the printed days.
         drawing: the SVG template; None for Lernline's own.
 
     Raises:
@@ -28,22 +31,20 @@ def picture(line: Line, credential: Credential, drawing: bytes | None) -> bytes:
     """
     document: dict[str, Any] = msgspec.json.decode(credential.document)
     subject = document["credentialSubject"]
-    batch = line.store.batches([credential.batchid]).get(credential.batchid)
-    raw = {} if batch is None else batch.cert_templates.get(credential.template_id, {})
-    template, _ = judge_template({"identifier": credential.template_id} | raw)
+    judged, _ = judge_template({"identifier": credential.template_id, **template})
     values = PictureValues(
         recipient_name=next(
             (one["identityHash"] for one in subject["identifier"] if one.get("identityType") == "name"), ""
         ),
-        recipient_id=credential.userid,
+        recipient_id="",
         course_id=credential.courseid,
         course_name=subject["achievement"]["name"],
         certificate_name=credential.template_name,
         issuer_name=document["issuer"].get("name", ""),
         issuer_url=document["issuer"].get("url", ""),
         completed_ms=parse_time(document["awardedDate"]),
-        qr_payload=line.certifier.address(credential.id),
-        signatories=() if template is None else template.signatories,
-        zone=line.zone,
+        qr_payload=address,
+        signatories=() if judged is None else judged.signatories,
+        zone=zone,
     )
     return render_svg(drawing or default_template(), values)
