@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -76,8 +77,8 @@ def export(folder: Path) -> dict[str, Any]:
     return {}
 
 
-def child(*arguments: str) -> tuple[dict[str, Any], float]:
-    """What this script answers in another process, and the peak of that process and its children in MiB."""
+def child(*arguments: str) -> tuple[dict[str, Any], resource.struct_rusage]:
+    """What this script answers in another process, and what that process and its children used."""
     with tempfile.TemporaryFile("w+") as answer:
         process = subprocess.Popen([sys.executable, __file__, *arguments], stdout=answer)
         _, status, usage = os.wait4(process.pid, 0)
@@ -85,7 +86,7 @@ def child(*arguments: str) -> tuple[dict[str, Any], float]:
         if process.returncode:
             raise SystemExit(f"{arguments[0]} ended with code {process.returncode}")
         answer.seek(0)
-        return json.load(answer), usage.ru_maxrss / 1024
+        return json.load(answer), usage
 
 
 def peer_python() -> str | None:
@@ -132,7 +133,8 @@ def main() -> None:
         made = [child("report", parent, json.dumps(world)) for _ in range(RUNS)]
         seconds = [answer["seconds"] for answer, _ in made]
         checked, _ = child("check", made[-1][0]["file"])
-        peak = max(peak for _, peak in made)
+        peak = max(usage.ru_maxrss for _, usage in made) / 1024
+        busy = statistics.median(usage.ru_utime + usage.ru_stime for _, usage in made)
         peer = run_peer(folder, statistics.median(seconds))
     report(
         NAME,
@@ -142,6 +144,7 @@ def main() -> None:
         at_most=12,
         peer=peer,
         learners=LEARNERS,
+        processor_s=round(busy, 1),  # of the whole process; on two idle cores half of it is the least it can take
         peak_mib=round(peak),
         peak_at_most_mib=PEAK_AT_MOST_MIB,
         peak_met=peak < PEAK_AT_MOST_MIB,

@@ -63,7 +63,7 @@ def share_metrics(folder: Path) -> None:
         return
     _held.append(lock)
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
-    values.ValueClass = values.MultiProcessValue(process_identifier=lambda: place)  # type: ignore[misc]
+    values.ValueClass = values.MultiProcessValue(process_identifier=lambda: place)  # type: ignore[no-untyped-call]
 
 
 def exposition(lags: Mapping[str, int | None]) -> bytes:
@@ -109,7 +109,7 @@ def _reserve(path: Path) -> None:
     """Room for a file of metrics; one that a crash of the machine left unreadable is begun anew."""
     with contextlib.suppress(FileNotFoundError):
         try:
-            for _ in MmapedDict.read_all_values_from_file(path):
+            for _ in MmapedDict.read_all_values_from_file(path):  # type: ignore[no-untyped-call]
                 pass
         except (ValueError, RuntimeError, UnicodeDecodeError, struct.error):
             path.unlink()

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import csv
+import io
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from lernline.model import UserProfile
 from lernline.wiring import Line
 from support.terminal import Terminal
 from support.worlds import BATCH, enrol, set_up
@@ -43,6 +46,18 @@ def test_a_password_seals_the_file(lernline: Terminal, opened: Line) -> None:
     assert done.json["files"][0].endswith(".zip")
     with zipfile.ZipFile(done.json["files"][0]) as sealed:
         assert all(one.flag_bits & 1 for one in sealed.infolist())
+
+
+def test_a_file_for_excel_is_one_that_excel_reads(lernline: Terminal, opened: Line) -> None:
+    set_up(opened)
+    enrol(opened, "u1")
+    opened.store.save_profiles([UserProfile(userid="u1", firstname="=Zoë", lastname="कुमार")])
+    done = lernline("exhaust", "request", "progress", "--batch", BATCH, "--for", "excel", "--wait", "--json")
+    content = Path(done.json["files"][0]).read_bytes()
+    assert content.startswith(b"\xef\xbb\xbf")
+    assert content.count(b"\r\n") == content.count(b"\n") == 2
+    (row,) = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""))
+    assert row["User Name"] == "'=Zoë कुमार"
 
 
 def test_nothing_waits_is_said_in_words(lernline: Terminal) -> None:

@@ -1,5 +1,7 @@
 """Putting the state of ``given`` into a world."""
 
+import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -9,6 +11,8 @@ from .tables import Row, stored
 from .world import Relations, World
 
 COLLECTION: Final = "application/vnd.ekstep.content-collection"
+_CONTENT_PATH: Final = re.compile(r"/v\d/search$|/composite/|content/v\d/(read|search)|/asset/v\d/read/")
+_SPELLED: Final = {"totalquestions": "totalQuestions", "contenttype": "contentType", "mimetype": "mimeType"}
 _DRAWING: Final = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="800" height="600" viewBox="0 0 800 600">'
     '<rect width="800" height="600" fill="#fff"/>'
@@ -100,6 +104,53 @@ def load_request_state(
         world.load_group(str(inner.get("groupId") or ""), fill(given["group_members"], moment))
     if any(tables.values()):
         world.load_tables({name: rows for name, rows in tables.items() if rows})
+
+
+def told_by_search_and_read(
+    answers: Sequence[Mapping[str, Any]], courses: Sequence[str]
+) -> tuple[list[dict[str, Any]], list[Mapping[str, Any]]]:
+    """What answers of content search and content read tell of contents, and the answers of other services.
+
+    An answer is reduced to the fields that are read: a search of one collection may leave out which, it is then the
+    event's. An answer that tells of no content (nothing found, an error) leaves the catalog without that content.
+    """
+    documents: list[dict[str, Any]] = []
+    others: list[Mapping[str, Any]] = []
+    for answer in answers:
+        path = str(answer.get("path") or answer.get("url") or "").partition("?")[0]
+        if not _CONTENT_PATH.search(path):
+            others.append(answer)
+            continue
+        body = answer.get("response") or answer.get("body") or {}
+        found = (body.get("result") or {}).get("content") if isinstance(body, Mapping) else None
+        named = [path.rpartition("/")[2]] if "/read/" in path else list(courses)
+        listed = found if isinstance(found, list) else [found] if isinstance(found, Mapping) else []
+        for place, document in enumerate(listed):
+            identifier = document.get("identifier") or (named[place] if place < len(named) else None)
+            if identifier:
+                documents.append({**document, "identifier": identifier})
+    return documents, others
+
+
+def cached_contents(strings: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Contents of the content cache: key → metadata as JSON text or object; the cache's names are in lower case."""
+    documents = []
+    for key, value in strings.items():
+        document = _parsed_object(value)
+        if document is None or "children" in document:
+            continue
+        spelled = {_SPELLED.get(str(name).lower(), name): item for name, item in document.items()}
+        documents.append({**spelled, "identifier": key})
+    return documents
+
+
+def _parsed_object(value: Any) -> Mapping[str, Any] | None:
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return None
+    return value if isinstance(value, Mapping) else None
 
 
 def load_tables(world: World, tables: Mapping[str, Sequence[Mapping[str, Any]]], moment: Moment) -> None:

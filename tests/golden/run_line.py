@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from .cases import Case
 from .effects import Run, check_effects, sections, snapshot, topic_name, verdict
-from .given import load_tables, load_templates_of, relations_of_sets
+from .given import cached_contents, load_tables, load_templates_of, relations_of_sets, told_by_search_and_read
 from .instants import instant
 from .matching import Context
 from .placeholders import Moment, fill
@@ -48,9 +48,9 @@ def _run_line(case: Mapping[str, Any], world: World) -> None:
     given = case.get("given") or {}
     started = world.now_ms()
     moment = moment_of(world, started)
-    _load(world, given, moment)
     when = case["when"]
     topic, events = topic_name(when["topic"]), fill(when["events"], moment)
+    _load(world, given, events, moment)
     before = snapshot(world, _tables_of(case))
     outcome = _feed(world, topic, events, given.get("fault"), keep_first=_asks_after_first(case))
     context = Context(moment_of(world, started), inputs=events, pending_kept=outcome.pending_kept)
@@ -58,19 +58,26 @@ def _run_line(case: Mapping[str, Any], world: World) -> None:
     verdict([f"{name}: {problem}" for name, part in sections(case) for problem in check_effects(part, run)])
 
 
-def _load(world: World, given: Mapping[str, Any], moment: Moment) -> None:
+def _load(world: World, given: Mapping[str, Any], events: Sequence[Any], moment: Moment) -> None:
     tables = dict(given.get("tables") or {})
     sets: dict[str, Sequence[str]] = {}
     hashes: dict[str, Mapping[str, str]] = {}
+    strings: dict[str, Any] = {}
     for database in (given.get("redis") or {}).values():
         sets |= database.get("sets") or {}
         hashes |= database.get("hashes") or {}
+        strings |= database.get("strings") or {}
     if sets:
         world.load_relations(relations_of_sets(sets))
+    http = given.get("http") or []
+    told, others = told_by_search_and_read(fill(http, moment), _courses_of(events))
+    known = [*told, *cached_contents(fill(strings, moment))]
+    if known:
+        world.load_content(known)
     if hashes:
         cached = {key.removeprefix("user:"): fill(value, moment) for key, value in hashes.items()}
         world.load_user_cache(cached)
-    for answers in (given.get("http"), given.get("services")):
+    for answers in (others, given.get("services")):
         if answers:
             world.load_answers(fill(answers, moment))
     if given.get("provider"):
@@ -78,6 +85,12 @@ def _load(world: World, given: Mapping[str, Any], moment: Moment) -> None:
     if given.get("cert_templates"):
         load_templates_of(world, given, moment)
     load_tables(world, tables, moment)
+
+
+def _courses_of(events: Sequence[Any]) -> list[str]:
+    """The courses that events name, in order."""
+    named = [(event.get("edata") or event).get("courseId") for event in events if isinstance(event, Mapping)]
+    return list(dict.fromkeys(str(course) for course in named if course))
 
 
 def _feed(world: World, topic: str, events: Sequence[Any], fault: Any, *, keep_first: bool) -> _Outcome:

@@ -88,6 +88,7 @@ def test_a_batch_of_certificates(line: Line, learners: list[str]) -> None:
     progress = line.worker("progress")
     progress._wait = 0
     line.certifier  # noqa: B018  the key is made when it is first needed
+    line.courses.get([COURSE])
 
     def prepare(some: list[str]) -> None:
         finished(line, some[:40])

@@ -105,6 +105,7 @@ class Learner(msgspec.Struct, frozen=True):
     profile: dict[str, str | None] | None = None
     enrolled: int | None = None
     completedon: int | None = None
+    status: int = 0
     issued: bool = False
     completed: int | None = 0
     units: dict[str, int] = {}
@@ -139,7 +140,7 @@ class MemoryReads:
                     "userid": pa.array([one.userid for one in page], _TEXT),
                     "enrolled_date": pa.array([one.enrolled for one in page], pa.int64()),
                     "completedon": pa.array([one.completedon for one in page], pa.int64()),
-                    "status": pa.array([0 for _ in page], pa.int32()),
+                    "status": pa.array([one.status for one in page], pa.int32()),
                     "issued": pa.array([one.issued for one in page], pa.bool_()),
                     "completed": pa.array([one.completed for one in page], pa.int32()),
                 }

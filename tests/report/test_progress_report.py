@@ -80,6 +80,7 @@ def learners(draw: st.DrawFn) -> list[Learner]:
             ),
             enrolled=draw(INSTANTS),
             completedon=draw(INSTANTS),
+            status=draw(st.integers(0, 2)),
             issued=draw(st.booleans()),
             completed=draw(st.integers(0, 7)),
             units=draw(st.dictionaries(st.sampled_from(sorted(UNITS)), st.integers(0, 3))),
@@ -94,7 +95,13 @@ def learners(draw: st.DrawFn) -> list[Learner]:
     ]
 
 
-def made(
+def made(reads: MemoryReads, **choices: Any) -> tuple[list[list[str]], Count]:
+    content, count = content_of(reads, **choices)
+    assert content.endswith(b"\n")
+    return list(csv.reader(io.StringIO(content.decode(), newline=""))), count
+
+
+def content_of(
     reads: MemoryReads,
     *,
     required: int | None = 5,
@@ -102,7 +109,7 @@ def made(
     page_size: int = 3,
     only: str | None = None,
     **options: Any,
-) -> tuple[list[list[str]], Count]:
+) -> tuple[bytes, Count]:
     report = BatchReport(
         PROGRESS,
         Context(
@@ -117,9 +124,7 @@ def made(
         page_size=page_size,
         only_tenant=only,
     )
-    content = b"".join(bytes(piece) for piece in report.csv())
-    assert content.endswith(b"\n")
-    return list(csv.reader(io.StringIO(content.decode(), newline=""))), report.count
+    return b"".join(bytes(piece) for piece in report.csv()), report.count
 
 
 def plain(number: float) -> str:
@@ -128,6 +133,10 @@ def plain(number: float) -> str:
 
 def neutral(text: str) -> str:
     return "'" + text if text[:1] in tuple("=+-@\t\r") and text else text
+
+
+def is_complete(one: Learner) -> bool:
+    return one.status == 2 or one.completedon is not None
 
 
 def expected_default(one: Learner, required: int, zone: str) -> list[str]:
@@ -151,7 +160,7 @@ def expected_default(one: Learner, required: int, zone: str) -> list[str]:
         profile.get("district") or "",
         when(one.enrolled),
         when(one.completedon),
-        "100" if one.completedon is not None else percent(one.completed or 0, required),
+        "100" if is_complete(one) else percent(one.completed or 0, required),
         "Issued" if one.issued else "",
         plain(sum(scores.values())) if scores else "",
         *(percent(one.units.get(name, 0), size) for name, (_, _, size) in UNITS.items()),
@@ -186,7 +195,7 @@ def expected_v2(one: Learner, required: int, zone: str, scored: Sequence[str]) -
         when(one.enrolled),
         when(one.completedon),
         "Issued" if one.issued else "",
-        "100" if one.completedon is not None else rounded,
+        "100" if is_complete(one) else rounded,
         percent(sum(s for s, _ in measured.values()), sum(m for _, m in measured.values())) if measured else "",
         *(percent(*measured[name]) if name in measured else "" for name in scored),
     ]
@@ -238,6 +247,21 @@ def test_formulas_become_plain_text_on_request(world: list[Learner]) -> None:
         assert after[8:11] == before[8:11]
 
 
+@settings(max_examples=30, deadline=None)
+@given(learners(), st.sampled_from(["default", "v2"]))
+def test_for_excel_lines_end_with_crlf_after_a_byte_order_mark_and_formulas_are_text(
+    world: list[Learner], layout: str
+) -> None:
+    safe = content_of(MemoryReads(world), neutralise=True, layout=layout)[0]
+    excel = content_of(MemoryReads(world), excel=True, layout=layout)[0]
+
+    assert excel.startswith(b"\xef\xbb\xbfCollection Id,")
+    assert excel.endswith(b"\r\n")
+    read = list(csv.reader(io.StringIO(excel.decode("utf-8-sig"), newline="")))
+    assert read == list(csv.reader(io.StringIO(safe.decode(), newline="")))
+    assert len(excel) == len(safe) + 3 + len(read)
+
+
 def test_a_batch_without_learners_is_a_header() -> None:
     rows, count = made(MemoryReads([]))
 
@@ -252,6 +276,13 @@ def test_progress_is_empty_where_the_tree_is_not_known() -> None:
 
     assert rows[0] == [column.label for column in DEFAULT]
     assert [row[10] for row in rows[1:]] == ["", "100"]
+
+
+@pytest.mark.parametrize("layout", ["default", "v2"])
+def test_a_completion_without_its_date_is_a_hundred_percent(layout: str) -> None:
+    rows, _ = made(MemoryReads([Learner("a", status=2), Learner("b", status=1)]), layout=layout)
+
+    assert [row[rows[0].index("Progress")] for row in rows[1:]] == ["100", "0"]
 
 
 def test_level_one_leaves_out_deeper_collections() -> None:

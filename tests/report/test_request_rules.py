@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lernline.errors import BadRequest, Forbidden, Unauthenticated
 from lernline.report import access, rules
 from lernline.report.access import Asker
-from lernline.report.policy import LEVELS, PLAIN, TEXT_KEY, Policy, check_key, effective, seal_for
+from lernline.report.policy import LEVELS, PLAIN, PUBLIC_KEY, TEXT_KEY, Policy, check_key, effective, seal_for
 from lernline.report.progress import PROGRESS
 from lernline.store.requests import NEVER, JobRequest, RequestDetail, Spent
 
@@ -32,8 +32,8 @@ def test_the_request_id_is_the_originals() -> None:
 
 @pytest.mark.parametrize(("utc", "day"), [(1_687_199_399_000, "20230619"), (1_687_199_400_000, "20230620")])
 def test_the_day_of_a_file_begins_at_half_past_five(utc: int, day: str) -> None:
-    assert rules.report_path("progress-exhaust", "R", "b", "progress", utc) == f"progress-exhaust/R/b_progress_{day}"
-    assert rules.report_path("progress-exhaust", "", "b", "progress", utc) == f"progress-exhaust/b_progress_{day}"
+    assert rules.report_path("progress-exhaust", "R", "b", utc) == f"progress-exhaust/R/b_progress_{day}"
+    assert rules.report_path("progress-exhaust", "", "b", utc) == f"progress-exhaust/b_progress_{day}"
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,9 @@ def test_a_search_by_something_else_than_courses_is_refused_and_not_widened() ->
             rules.searched_courses(search)
 
 
-@pytest.mark.parametrize("wrong", [{"layout": "v9"}, {"units": "some"}, {"neutraliseFormulas": "yes"}])
+@pytest.mark.parametrize(
+    "wrong", [{"layout": "v9"}, {"units": "some"}, {"neutraliseFormulas": "yes"}, {"for": "lotus"}, {"for": 1}]
+)
 def test_an_option_that_does_not_exist_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(BadRequest):
         rules.options_of(wrong, PROGRESS, "default")
@@ -194,6 +196,10 @@ def test_the_seal_follows_the_policy_and_fails_closed() -> None:
         assert seal_for(Policy(level, stated=True), key_given=True).needs_key
         with pytest.raises(BadRequest):
             seal_for(Policy(level, stated=True), key_given=False)
+    with pytest.raises(BadRequest) as refused:
+        seal_for(Policy(PUBLIC_KEY, stated=True), key_given=True)
+    assert refused.value.code == "PUBLIC_KEY_MISSING"
+    assert seal_for(Policy(PUBLIC_KEY, stated=True), key_given=False, public_key_given=True).kind == "public-key"
 
 
 @pytest.mark.parametrize("key", ["", "   ", "short", "        "])

@@ -51,10 +51,10 @@ class CatalogStage:
         documents = self._store.hierarchies({identifier for _, identifier in published})
         for _, identifier in published:
             document = documents.get(identifier)
-            if document is None:
+            raw = unwrapped(document) if document is not None and document.strip() else {}
+            if document is None or not raw:
                 changes.count("skipped-event-count")
                 continue
-            raw = unwrapped(document)
             relations = derive(parse_hierarchy(raw, strict=False, identifier=identifier), self._kinds)
             changes.courses.append(course_of(raw, document, relations))
             changes.count("success-events-count")

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 import msgspec
 
 from lernline.catalog.courses import Courses
-from lernline.certify.criteria import EnrolmentFacts, read_scores
+from lernline.catalog.relations import Relations
+from lernline.certify.criteria import EnrolmentFacts, ScoreFact, read_scores
 from lernline.certify.requests import IssuedEntry, LearnerFacts
 from lernline.model import Batch, Content, Credential, Enrolment, EnrolmentKey, IssuedCertificate, UserProfile
 from lernline.store.port import LearningStore, UserDirectory
@@ -20,7 +21,10 @@ class CertifyStore(LearningStore, UserDirectory, Protocol):
 
 
 class Files(msgspec.Struct):
-    """Facts of many enrolments. ``issued`` is kept current while certificates are made."""
+    """Facts of many enrolments. ``issued`` is kept current while certificates are made.
+
+    ``assessments`` are those that a course asks of its learners, by course; a course whose tree is not known is missing.
+    """
 
     batches: dict[str, Batch]
     enrolments: dict[EnrolmentKey, Enrolment]
@@ -29,6 +33,7 @@ class Files(msgspec.Struct):
     contents: dict[str, Content]
     credentials: dict[EnrolmentKey, list[Credential]]
     issued: dict[EnrolmentKey, list[IssuedCertificate]]
+    assessments: dict[str, tuple[str, ...]]
 
     def learner(self, key: EnrolmentKey) -> LearnerFacts:
         """One learner's facts, in the form that the criteria judge."""
@@ -42,10 +47,17 @@ class Files(msgspec.Struct):
             else EnrolmentFacts(enrolment.active, enrolment.status, enrolment.completedon),
             issued=tuple(entry_of(one) for one in self.issued.get(key, ())),
             enrolment_columns={} if enrolment is None else _columns(enrolment),
-            scores=read_scores({}, self.aggregates.get(key, {}), types),
+            scores=self._scores(key, types),
             user=None if profile is None else _user(profile),
             course_name=course.name if course is not None else "",
         )
+
+    def _scores(self, key: EnrolmentKey, types: dict[str, str]) -> tuple[ScoreFact, ...]:
+        """What was attempted, and what the course asks for and was not: else one easy quiz would earn it all (C-9)."""
+        attempted = read_scores({}, self.aggregates.get(key, {}), types)
+        known = {one.content_id for one in attempted}
+        open_ones = (one for one in self.assessments.get(key.courseid, ()) if one not in known)
+        return (*attempted, *(ScoreFact(one, types.get(one), None) for one in open_ones))
 
 
 def read_files(store: CertifyStore, courses: Courses, keys: Iterable[EnrolmentKey]) -> Files:
@@ -61,15 +73,23 @@ def read_files(store: CertifyStore, courses: Courses, keys: Iterable[EnrolmentKe
         for userid, values in store.aggregates(courseid, batchid, userids).items()
     }
     scored = {name.removeprefix("score:") for values in aggregates.values() for name in values if name[:6] == "score:"}
+    courseids = {key.courseid for key in wanted}
+    assessments = {one: _required_assessments(relations) for one, relations in courses.get(courseids).items()}
     return Files(
         batches=store.batches({key.batchid for key in wanted}),
         enrolments=enrolments,
         profiles=store.profiles({key.userid for key in wanted}),
         aggregates=aggregates,
-        contents=courses.contents(scored | {key.courseid for key in wanted}),
+        contents=courses.contents(scored.union(courseids, *assessments.values())),
         credentials=store.credentials(wanted),
         issued={key: _issued(enrolment) for key, enrolment in enrolments.items()},
+        assessments=assessments,
     )
+
+
+def _required_assessments(relations: Relations) -> tuple[str, ...]:
+    """Assessments of a course that are not optional in it, in tree order."""
+    return tuple(one.identifier for one in relations.assessments if one.identifier in relations.required)
 
 
 def entry_of(one: IssuedCertificate) -> IssuedEntry:

@@ -42,7 +42,7 @@ def request(
     ] = "all",
     program: Annotated[
         str,
-        typer.Option("--for", help="excel: cells that a spreadsheet would run as formulas become text."),
+        typer.Option("--for", help="excel: lines and characters as Excel reads them, and formulas become text."),
     ] = "",
     password: Annotated[
         str | None,
@@ -89,7 +89,7 @@ def request(
             name: value for name, value in (("layout", layout), ("units", units)) if value not in {"default", "all"}
         }
         if program:
-            config["neutraliseFormulas"] = True
+            config["for"] = program
         body: dict[str, Any] = {
             "tag": tag or "_".join((courseid, *batch)),
             "dataset": definition.job_id,

@@ -37,6 +37,7 @@ from lernline.store.port import LearningStore
 from lernline.stream import topics
 from lernline.stream.port import Record
 
+RETIRED = "Retired"
 _encode = msgspec.json.Encoder().encode
 _Judged = tuple[Record, ProgressUpdate]
 _Update = tuple[LessonUpdate, bool]  # and whether it counts
@@ -112,19 +113,37 @@ class ProgressStage:
         elif enrolment is None or not (enrolment.active or update.accepted):
             problem = "USER_NOT_ENROLLED_COURSE", f"learner {key.userid} is not enrolled in batch {key.batchid}"
         elif key.courseid not in courses or not courses[key.courseid].leaves:
-            problem = (
-                "COURSE_TREE_UNKNOWN",
-                f"the catalog knows no lessons of course {key.courseid}; import it, then replay this letter",
-            )
+            return self._without_tree(record, update, changes)
         else:
             return True
         self._refuse(record, *problem, changes, update)
         return False
 
+    def _without_tree(self, record: Record, update: ProgressUpdate, changes: Changes) -> Literal[False]:
+        """Set aside an update of a course whose lessons nobody knows; retired ones are counted apart (ruling 46)."""
+        courseid = update.key.courseid
+        content = self._courses.contents([courseid]).get(courseid)
+        if content is not None and content.status == RETIRED:
+            code, counter = "COURSE_RETIRED", "retired-consumption-events-count"
+            reason = f"course {courseid} is retired and the catalog knows no lessons of it"
+        else:
+            code, counter = "COURSE_TREE_UNKNOWN", "failed-events-count"
+            reason = f"the catalog knows no lessons of course {courseid}"
+        reason = f"{reason}; import it, then replay this letter"
+        self._refuse(record, code, reason, changes, update, counter=counter)
+        return False
+
     def _refuse(
-        self, record: Record, code: str, reason: str, changes: Changes, update: ProgressUpdate | None = None
+        self,
+        record: Record,
+        code: str,
+        reason: str,
+        changes: Changes,
+        update: ProgressUpdate | None = None,
+        *,
+        counter: str = "failed-events-count",
     ) -> None:
-        changes.count("failed-events-count")
+        changes.count(counter)
         changes.dead_letters.append(record.set_aside(self.name, code, reason, self._clock.now_ms()))
         if update is not None:
             changes.events.append(Event(topics.PROGRESS_FAILED, update.key.userid, _failed(update, code, reason)))
@@ -159,6 +178,8 @@ class ProgressStage:
         """Merge one enrolment's updates and recompute what follows from its lessons."""
         enrolment = work.enrolments[key]
         before = work.states(key)
+        if not (before or enrolment.contentstatus or key in work.updates):
+            return
         after = dict(before)
         accesses: list[tuple[int, str]] = []
         for update, counts in work.updates.get(key, ()):

@@ -28,7 +28,7 @@ class ProgressUpdate(msgspec.Struct, frozen=True):
 
 
 class _Content(msgspec.Struct):
-    contentId: str  # noqa: N815  wire name
+    contentId: str | None = None  # noqa: N815  wire name
     status: float | None = None
     progress: float | None = None
     lastAccessTime: int | str | None = None  # noqa: N815
@@ -55,7 +55,9 @@ _decoder = msgspec.json.Decoder(_Message)
 
 
 def read_update(record: Record) -> ProgressUpdate | None:
-    """The update that a record carries; None when its action belongs to another topic's job (ruling 45).
+    """The update that a record carries; None when it is not for this topic's job (ruling 45) or names no content.
+
+    Contents without an id or a status say nothing and are left out while others say something.
 
     Raises:
         BadRequest: not JSON, the wrong shape, or an id is missing; the sentence names the field.
@@ -75,27 +77,38 @@ def read_update(record: Record) -> ProgressUpdate | None:
             raise BadRequest(f"edata.{name} holds a NUL character", code="INVALID_PARAMETER_VALUE")
     key = EnrolmentKey(edata.userId, edata.courseId, edata.batchId)
     received = min(_instant("ets", message.ets) or record.appended_at, record.appended_at)
-    lessons = [] if sync else fold(_lesson(key, one, message.mid, received) for one in edata.contents or ())
-    if not sync and not lessons:
-        raise BadRequest("edata.contents is missing or empty", code="MANDATORY_PARAMETER_MISSING")
+    if sync:
+        return ProgressUpdate(key, [], received, ACCEPTED in record.headers, sync)
+    if edata.contents == []:
+        return None
+    lessons = fold(_lesson(key, one, message.mid, received) for one in _stated(edata.contents))
     return ProgressUpdate(key, lessons, received, ACCEPTED in record.headers, sync)
 
 
-def _lesson(key: EnrolmentKey, content: _Content, mid: str | None, received: int) -> LessonUpdate:
-    if not content.contentId.strip():
-        raise BadRequest("edata.contents[].contentId is blank", code="CONTENT_ID_REQUIRED_ERROR")
-    if "\0" in content.contentId:
-        raise BadRequest("edata.contents[].contentId holds a NUL character", code="INVALID_PARAMETER_VALUE")
-    if content.status is None:
+def _stated(contents: list[_Content] | None) -> list[_Content]:
+    """The contents that name a lesson and its status."""
+    if contents is None:
+        raise BadRequest("edata.contents is missing", code="MANDATORY_PARAMETER_MISSING")
+    stated = [one for one in contents if (one.contentId or "").strip() and one.status is not None]
+    if stated:
+        return stated
+    if any((one.contentId or "").strip() for one in contents):
         raise BadRequest("edata.contents[].status is missing", code="CONTENT_STATUS_MISSING_ERROR")
-    status = min(max(int(content.status), 0), 2)
+    raise BadRequest("edata.contents[].contentId is blank", code="CONTENT_ID_REQUIRED_ERROR")
+
+
+def _lesson(key: EnrolmentKey, content: _Content, mid: str | None, received: int) -> LessonUpdate:
+    contentid = content.contentId or ""
+    if "\0" in contentid:
+        raise BadRequest("edata.contents[].contentId holds a NUL character", code="INVALID_PARAMETER_VALUE")
+    status = min(max(int(content.status or 0), 0), 2)
     accessed = _instant("lastAccessTime", content.lastAccessTime)
     told_apart: tuple[Any, ...] = (mid,) if mid else (key.courseid, key.batchid, status, accessed)
     return LessonUpdate(
-        contentid=content.contentId,
+        contentid=contentid,
         status=status,
         received=received,
-        identity=content.identity or identity(key.userid, content.contentId, *told_apart),
+        identity=content.identity or identity(key.userid, contentid, *told_apart),
         progress=min(max(int(content.progress or 0), 0), 100),
         accessed=accessed,
         completed=_instant("lastCompletedTime", content.lastCompletedTime) if status == 2 else None,

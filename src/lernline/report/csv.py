@@ -12,7 +12,7 @@ from datetime import tzinfo
 from typing import TYPE_CHECKING, Any
 
 from lernline.report import zones
-from lernline.report.definition import Column
+from lernline.report.definition import Column, Options
 
 if TYPE_CHECKING:
     import narwhals as nw
@@ -23,10 +23,15 @@ _QUOTED = (",", '"', "\n", "\r")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def header(columns: Sequence[Column], *, neutralise: bool = False) -> bytes:
-    """The header line."""
-    labels = (_neutral(column.label) if neutralise else column.label for column in columns)
-    return (",".join(_quoted(label) for label in labels) + "\n").encode()
+def header(columns: Sequence[Column], options: Options) -> bytes:
+    """The header line, and for Excel the byte order mark before it."""
+    labels = (_neutral(column.label) if options.safe else column.label for column in columns)
+    line = ",".join(_quoted(label) for label in labels) + _end(options)
+    return line.encode("utf-8-sig" if options.excel else "utf-8")
+
+
+def _end(options: Options) -> str:
+    return "\r\n" if options.excel else "\n"
 
 
 def _neutral(text: str) -> str:
@@ -37,20 +42,20 @@ def _quoted(text: str) -> str:
     return '"' + text.replace('"', '""') + '"' if any(sign in text for sign in _QUOTED) else text
 
 
-def lines(
-    frame: nw.LazyFrame[Any], columns: Sequence[Column], zone: tzinfo, *, neutralise: bool = False
-) -> nw.LazyFrame[Any]:
-    """The frame's rows in order of ``row``, each as one text that ends with a line feed, in the column ``line``."""
+def lines(frame: nw.LazyFrame[Any], columns: Sequence[Column], zone: tzinfo, options: Options) -> nw.LazyFrame[Any]:
+    """The frame's rows in order of ``row``, each as one text with its line end, in the column ``line``."""
     import narwhals as nw  # noqa: PLC0415  heavy, and needed where a file is made only
 
-    texts = frame.select("row", *(_text(column, zone, neutralise).alias(column.name) for column in columns))
+    values = (_text(column, zone, neutralise=options.safe).alias(column.name) for column in columns)
+    texts = frame.select("row", *values)
     cells = (_cell(column).fill_null("") for column in columns)
     # nothing is null any more, so that ignoring nulls only spares the engine from looking
-    whole = nw.concat_str([nw.concat_str(cells, separator=",", ignore_nulls=True), nw.lit("\n")], ignore_nulls=True)
+    end = nw.lit(_end(options))
+    whole = nw.concat_str([nw.concat_str(cells, separator=",", ignore_nulls=True), end], ignore_nulls=True)
     return texts.select("row", whole.alias(LINE)).sort("row").select(LINE)
 
 
-def _text(column: Column, zone: tzinfo, neutralise: bool) -> nw.Expr:
+def _text(column: Column, zone: tzinfo, *, neutralise: bool) -> nw.Expr:
     import narwhals as nw  # noqa: PLC0415  as above
 
     value = nw.col(column.name)

@@ -49,11 +49,19 @@ class Options(msgspec.Struct, frozen=True):
         layout: name of a layout of the definition.
         level_one: columns for the collections right below the course only (ruling 22).
         neutralise: make cells that a spreadsheet would run as a formula into plain text (X-33).
+        excel: write the file as Excel reads it: lines that end with CRLF (ruling 24), a byte order mark, without which
+            it takes UTF-8 for the machine's own character set, and formulas made plain.
     """
 
     layout: str = "default"
     level_one: bool = False
     neutralise: bool = False
+    excel: bool = False
+
+    @property
+    def safe(self) -> bool:
+        """Whether formulas are made plain text."""
+        return self.neutralise or self.excel
 
 
 class Context(msgspec.Struct, frozen=True):

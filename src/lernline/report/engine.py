@@ -102,7 +102,7 @@ class BatchReport:
             self.count = Count(expected=reads.count())
             context = self._definition.survey(self._pages(reads, Count()), reads, self._context)
             self.columns = self._definition.columns(context)
-            yield csv.header(self.columns, neutralise=context.options.neutralise)
+            yield csv.header(self.columns, context.options)
             for tables in self._pages(reads, self.count):
                 yield from self._rows(connection, reads, tables, context)
 
@@ -128,12 +128,8 @@ class BatchReport:
             return
         tables = {**tables, **self._definition.read(reads, tables, context)}
         frames: dict[str, Any] = {name: nw.from_native(connection.from_arrow(table)) for name, table in tables.items()}
-        lines = csv.lines(
-            self._definition.expression(frames, context),
-            self.columns,
-            self._zone,
-            neutralise=context.options.neutralise,
-        )
+        rows = self._definition.expression(frames, context)
+        lines = csv.lines(rows, self.columns, self._zone, context.options)
         try:
             found = lines.to_native().to_arrow_table()
         except duckdb.Error as problem:

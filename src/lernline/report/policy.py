@@ -92,17 +92,28 @@ class Seal(msgspec.Struct, frozen=True):
         return self.kind in {"aes-zip", "text-key"}
 
 
-def seal_for(policy: Policy, *, key_given: bool) -> Seal:
+def seal_for(policy: Policy, *, key_given: bool, public_key_given: bool = False) -> Seal:
     """The seal of a file.
 
     What a tenant states is done to the letter: PLAIN is an ordinary zip (exhaust.md 8.3), a key or not. Where nobody
     has stated anything and the report's own default is PLAIN, a key that was given seals the file; without one it is
     the bare CSV.
 
+    Args:
+        policy: what holds for the report.
+        key_given: whether the requester sent a key.
+        public_key_given: whether the tenant's own key is at hand.
+
     Raises:
         BadRequest: the level needs a key and there is none (X-6).
     """
     if policy.level == PUBLIC_KEY:
+        if not public_key_given:
+            raise BadRequest(
+                f"the policy {policy.level} needs the tenant's public key (exhaustEncryptionKey), which cannot be"
+                " looked up yet; state another level in the tenant's dataSecurityPolicy",
+                code="PUBLIC_KEY_MISSING",
+            )
         return Seal("public-key", ".zip")
     if policy.level in {PASSWORD, TEXT_KEY} and not key_given:
         raise BadRequest(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import narwhals as nw
     import pyarrow as pa
 
+_COMPLETED = 2
 # what str.strip() takes away, so that every engine trims names alike
 _BLANKS = (
     "\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
@@ -214,12 +215,13 @@ def _username() -> nw.Expr:
 
 
 def _course_progress(context: Context) -> nw.Expr:
-    """Rulings 2 and 3."""
+    """Rulings 2 and 3: whatever became complete once stays so, also a row of another program without its date."""
     import narwhals as nw  # noqa: PLC0415  as above
 
     required = 0 if context.relations is None else len(context.relations.required)
     percent = _percent(nw.col("completed"), required, half_up=context.options.layout == "v2")
-    return nw.when(~nw.col("completedon").is_null()).then(nw.lit(100, nw.Int64)).otherwise(percent)
+    complete = (nw.col("status") == _COMPLETED) | ~nw.col("completedon").is_null()
+    return nw.when(complete).then(nw.lit(100, nw.Int64)).otherwise(percent)
 
 
 def _unit_progress(context: Context, unit: Entry, number: int) -> nw.Expr:
@@ -305,6 +307,7 @@ PROGRESS = ReportDefinition(
             "layout": {"enum": ["default", "v2"]},
             "units": {"enum": ["all", "level-1"]},
             "neutraliseFormulas": {"type": "boolean"},
+            "for": {"enum": ["excel"]},
         },
     },
     metric_names={"default": "ProgressExhaustJob", "v2": "ProgressExhaustJobV2"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ from lernline.errors import BadRequest
 from lernline.report.definition import ReportDefinition
 from lernline.report.progress import PROGRESS
 from lernline.store.requests import DatasetEntry
+from lernline.times import parse_date, parse_time, start_of_day
 
 DEFINITIONS: Mapping[str, ReportDefinition] = {one.job_id: one for one in (PROGRESS,)}
 
@@ -129,7 +131,7 @@ def entry_from(request: Mapping[str, Any]) -> DatasetEntry:
                 "dataset_type": request["datasetType"],
                 "version": request["version"],
                 "authorized_roles": request["authorizedRoles"],
-                "available_from": request.get("availableFrom"),
+                "available_from": _instant(request.get("availableFrom")),
                 "sample_request": request.get("sampleRequest"),
                 "sample_response": request.get("sampleResponse"),
                 "validation_json": request.get("validationJson"),
@@ -140,6 +142,22 @@ def entry_from(request: Mapping[str, Any]) -> DatasetEntry:
         )
     except msgspec.ValidationError as problem:
         raise BadRequest(f"the dataset cannot be registered: {problem}") from None
+
+
+def _instant(value: object) -> object:
+    """Epoch ms of a day (its start in UTC) or of a time; what is neither is left for the type to refuse."""
+    if not isinstance(value, str):
+        return value
+    if not value.strip():
+        return None
+    try:
+        return start_of_day(parse_date(value), UTC)
+    except ValueError:
+        pass
+    try:
+        return parse_time(value)
+    except ValueError:
+        raise BadRequest("availableFrom is not a date (yyyy-MM-dd) or a time with its zone") from None
 
 
 def as_json(entry: DatasetEntry) -> dict[str, Any]:

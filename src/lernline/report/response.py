@@ -40,9 +40,10 @@ def job(request: JobRequest, now_ms: int, link: Link, *, minutes: int, prefix: s
             "executionTime": request.execution_time,
         },
         "downloadUrls": links,
-        "expiresAt": expires,
         "detail": _detail(request, now_ms),
     }
+    if links:
+        shown["expiresAt"] = expires
     message = request.err_message or request.detail.waiting
     if message:
         shown["statusMessage"] = message

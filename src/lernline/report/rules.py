@@ -126,7 +126,10 @@ def options_of(config: Mapping[str, Any], definition: ReportDefinition, default_
     neutralise = config.get("neutraliseFormulas", False)
     if not isinstance(neutralise, bool):
         raise BadRequest("datasetConfig.neutraliseFormulas should be true or false")
-    return Options(layout=layout, level_one=units == "level-1", neutralise=neutralise)
+    program = config.get("for")
+    if program is not None and program != "excel":
+        raise BadRequest(f"datasetConfig.for {program!r} is unknown; use excel, or leave it out")
+    return Options(layout=layout, level_one=units == "level-1", neutralise=neutralise, excel=program == "excel")
 
 
 def asked_again(held: JobRequest, asked: JobRequest, *, force: bool) -> JobRequest | None:

@@ -198,10 +198,10 @@ class Runner:
             definition.default_level,
         )
         key = self._keyring.opened(request.encryption_key, request.request_id)
-        seal = seal_for(policy, key_given=key is not None)
+        public_key = self._public_key(channel)
+        seal = seal_for(policy, key_given=key is not None, public_key_given=public_key is not None)
         if seal.needs_key:
             check_key(key, settings.report_password_min_length)
-        public_key = self._public_key(channel) if seal.kind == "public-key" else None
         notes = []
         if key is not None and not seal.needs_key:
             notes.append(f"the tenant's policy {policy.level} does not use the encryptionKey")

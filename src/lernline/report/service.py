@@ -47,6 +47,7 @@ class RequestDesk:
         link: an absolute address at which an object can be had until a time (epoch ms).
         zone: whose day stands in request ids and in ``requestedDate`` (the platform's).
         log_end: end of the update log now; a report holds what was accepted before it was asked for.
+        public_key: a tenant's RSA key as PEM, None where it has none; the runner's.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class RequestDesk:
         link: response.Link,
         zone: tzinfo,
         log_end: Callable[[], int | None],
+        public_key: Callable[[str], bytes | None] = lambda _: None,
     ) -> None:
         self._store = store
         self._keyring = keyring
@@ -67,6 +69,7 @@ class RequestDesk:
         self._link = link
         self._zone = zone
         self._log_end = log_end
+        self._public_key = public_key
 
     def submit(self, asker: Asker, channel: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Ask for a report; ``body`` is the ``request`` object.
@@ -198,7 +201,8 @@ class RequestDesk:
         rules.selection(config, self._settings.exhaust_batch_limit_per_request)
         rules.options_of(config, definition, next(iter(definition.layouts)))
         preferences = self._store.preferences(PREFERENCE, (channel, DEFAULT_ORG))
-        seal_for(effective(preferences, channel, dataset, definition.default_level), key_given=key_given)
+        policy = effective(preferences, channel, dataset, definition.default_level)
+        seal_for(policy, key_given=key_given, public_key_given=self._public_key(channel) is not None)
 
     def _stored(self, candidate: JobRequest, tag: str, key: str | None, *, force: bool) -> JobRequest:
         day = day_of(candidate.dt_job_submitted, self._zone).isoformat()
