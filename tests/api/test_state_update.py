@@ -7,9 +7,11 @@ import msgspec
 import pytest
 
 from lernline.api.tokens import mint_token
+from lernline.errors import CATALOGUE
 from lernline.stream import topics
 
 COURSE = "do_1130"
+DAY = 86_400_000
 PATH = "/v1/content/state/update"
 
 
@@ -105,9 +107,12 @@ def test_a_partly_refused_update_says_which_item_and_why(learner: Any) -> None:
     result = body["result"]
     assert (status, result["do_a"], result["BATCH_NOT_EXISTS"]) == (200, "SUCCESS", ["99"])
     assert {one["contentId"]: one["code"] for one in result["errors"]} == {
-        "do_b": "INVALID_COURSE_BATCH_ID",
+        "do_b": "BATCH_NOT_EXISTS",
         "do_c": "COURSE_BATCH_ID_MISSING",
         "do_d": "UNAUTHORIZED_USER",
+    }
+    assert {name: result[name] for name in ("do_b", "do_c", "do_d")} == {
+        one["contentId"]: one["code"] for one in result["errors"]
     }
     foreign = learner.events(topics.INVALID_UPDATES)[0]
     assert foreign["invalidContents"][0]["userId"] == "u9"
@@ -116,7 +121,31 @@ def test_a_partly_refused_update_says_which_item_and_why(learner: Any) -> None:
 def test_an_update_of_which_nothing_is_accepted_is_a_400(learner: Any) -> None:
     status, body = send(learner, {"contents": [lesson()]}, uid="stranger")
     assert (status, body["params"]["err"]) == (400, "USER_NOT_ENROLLED_COURSE")
+    assert body["params"]["errmsg"] == "User is not enrolled to given course batch."
+    assert body["result"]["do_a"] == "NOT_ENROLLED"
     assert body["result"]["errors"][0]["contentId"] == "do_a"
+
+
+@pytest.mark.parametrize(
+    ("batchid", "err", "marker"),
+    [
+        ("99", "INVALID_COURSE_BATCH_ID", "BATCH_NOT_EXISTS"),
+        ("over", "COURSE_BATCH_ALREADY_COMPLETED", "NOT_A_ON_GOING_BATCH"),
+        ("soon", "COURSE_BATCH_NOT_STARTED", "NOT_A_ON_GOING_BATCH"),
+    ],
+)
+def test_a_batch_that_takes_nothing_is_refused_in_the_catalogue_s_words_and_listed_as_before(
+    learner: Any, batchid: str, err: str, marker: str
+) -> None:
+    now = learner.line.clock.now_ms()
+    learner.batch("over", start_date=now - 9 * DAY, end_date=now - 3 * DAY)
+    learner.batch("soon", start_date=now + 3 * DAY)
+    status, body = send(learner, {"contents": [lesson(batchId=batchid), lesson("do_b", batchId=batchid)]})
+    assert (status, body["params"]["err"]) == (400, err)
+    assert body["params"]["errmsg"] == CATALOGUE.get(err, "Batch soon has not begun.")
+    assert body["result"][marker] == [batchid]
+    assert (body["result"]["do_a"], body["result"]["do_b"]) == (marker, marker)
+    assert learner.events(topics.PROGRESS_UPDATE) == []
 
 
 def test_an_assessment_lies_in_the_log_under_its_learner(learner: Any) -> None:
@@ -143,6 +172,22 @@ def test_the_force_sync_of_a_portal_is_accepted(learner: Any) -> None:
     status, _ = learner.call("POST", "/api/user/v1/activity/agg", asked, learner.token("u1"))
     assert (status, len(learner.events(topics.ENROLMENT_SYNC))) == (200, 1)
     assert learner.call("POST", "/v1/activity/agg", {**asked, "userId": "u2"}, learner.token("u1"))[0] == 403
+
+
+def test_an_aggregate_counts_lessons_in_and_leaves_those_not_begun_out(learner: Any) -> None:
+    asked = {"userId": "u1", "courseId": COURSE, "batchId": "01"}
+
+    def send_some(*statuses: int) -> int:
+        contents = [{"contentId": f"do_{place}", "status": status} for place, status in enumerate(statuses)]
+        status, _ = learner.call("POST", "/v1/activity/agg", {**asked, "contents": contents}, learner.token("u1"))
+        return int(status)
+
+    assert send_some(0, 2) == 200
+    assert send_some(0, 0) == 200
+    assert send_some(2, 3) == 400
+    (event,) = learner.events(topics.PROGRESS_UPDATE)
+    assert [one["contentId"] for one in event["edata"]["contents"]] == ["do_1"]
+    assert learner.events(topics.ENROLMENT_SYNC) == []
 
 
 def test_a_token_past_its_end_may_still_update_within_the_grace_and_nothing_else(learner: Any) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
 from lernline.model import Changes, DeadLetter
 from lernline.stream import topics
@@ -72,6 +73,18 @@ def test_replay_keeps_topic_key_value_and_headers(lernline: Terminal, opened: Li
         letter.headers,
     )
     assert opened.store.dead_letter(1).state == "replayed"
+
+
+def test_a_replay_that_breaks_off_has_put_nothing_back(lernline: Terminal, opened: Line) -> None:
+    set_aside(opened, "u1")
+    with opened.store.writing() as connection:
+        connection.exec_driver_sql(
+            "CREATE TRIGGER broken BEFORE UPDATE ON dead_letter BEGIN SELECT RAISE(ABORT, 'broken'); END"
+        )
+    with pytest.raises(IntegrityError, match="broken"):
+        lernline("dead-letters", "replay", "--all")
+    assert opened.stream.end() == 0
+    assert opened.store.dead_letter(1).state == "waiting"
 
 
 def test_all_of_one_stage_leaves_the_others(lernline: Terminal, opened: Line) -> None:

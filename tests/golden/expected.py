@@ -39,7 +39,6 @@ AREAS: Final[dict[str, str]] = {
 PARTS_OF_AREAS: Final[tuple[tuple[str, Callable[[Case], bool], str], ...]] = (
     ("api/dataset", lambda case: "/dataset/get/" in case.path, EXHAUSTS),
     ("api/aggregation", lambda case: case.path == "/v1/assessment/agg", PEOPLE),
-    ("api/aggregation", lambda case: "not_written" in (case.recorded.get("then") or {}), PEOPLE),
     ("api/certificate", lambda case: case.path.endswith("/cert/issue"), CERTIFICATES),
     ("certificates/policy", lambda case: "-rc-" in case.file, CERTIFICATES),
 )

@@ -392,7 +392,14 @@ class ProductWorld:
         template = refuse_bad_template(call.inputs["template"])
         facts = _facts(call.given, request.course_id)
         types = _listed(config.get("assessment.metrics.supported.contenttype") or ["SelfAssess"])
-        settings = LineSettings(f"{config.get('cert_domain_url')}/certs", supported_types=types)
+        placeholder = config.get("cloud_store_base_path_placeholder") or "CLOUD_BASE_PATH"
+        base = config.get("cloud_storage_cname_url") or config.get("cloud_storage_base_url")
+        settings = LineSettings(
+            f"{config.get('cert_domain_url')}/certs",
+            storage_placeholder=placeholder,
+            storage_base=f"{base}/{config.get('content_cloud_storage_container')}" if base else placeholder,
+            supported_types=types,
+        )
         event = evaluate_template(request, template, facts, settings, now_ms=self.now_ms(), message_id="LP.0.0")
         return {"generate_event": event}
 
@@ -474,8 +481,14 @@ def _facts(given: Mapping[str, Any], course: str) -> LearnerFacts:
     """What the rows and documents of a rule case say of the learner."""
     row = given.get("enrolment_row")
     aggregates = given.get("user_activity_agg_row") or {}
-    known = given.get("content_cache") or {}
-    types = {content: str(document.get("contentType") or "") for content, document in known.items()}
+    known = {
+        content: {name.lower(): value for name, value in document.items()}
+        for content, document in (given.get("content_cache") or {}).items()
+    }
+    types = {content: str(document.get("contenttype") or "") for content, document in known.items()}
+    read = _answer(given.get("content_read_api"), "result.content") or {}
+    if read.get("identifier") and read.get("contentType"):
+        types.setdefault(str(read["identifier"]), str(read["contentType"]))
     document = given.get("course_cache") or {}
     document = document.get(course, document)
     if not document.get("name"):
@@ -490,9 +503,18 @@ def _facts(given: Mapping[str, Any], course: str) -> LearnerFacts:
         issued=tuple(IssuedEntry.read(entry) for entry in (row or {}).get("issued_certificates") or []),
         enrolment_columns=columns,
         scores=read_scores(aggregates.get("agg") or {}, aggregates.get("aggregates") or {}, types),
-        user=_answer(given.get("user_read_api"), "result.response"),
+        user=_user(given.get("user_read_api")),
         course_name=str(document.get("name") or ""),
     )
+
+
+def _user(answer: Any) -> Any:
+    """The learner's profile: none where the account is blocked; a directory that does not answer is away."""
+    status = answer.get("status", 200) if isinstance(answer, Mapping) else 200
+    blocked = status == HTTPStatus.BAD_REQUEST and "UOS_USRRED0006" in json.dumps(answer)
+    if status != HTTPStatus.OK and not blocked:
+        raise Unavailable(f"the user directory answers {status}")
+    return _answer(answer, "result.response")
 
 
 def _answer(answer: Any, path: str) -> Any:

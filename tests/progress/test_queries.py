@@ -12,7 +12,7 @@ from lernline.stream import topics
 from lernline.wiring import Line
 from support.queries import counted
 from support.updates import answer, attempt_item, from_elsewhere, lesson, saying, trying
-from support.worlds import enrol, key_of, set_up
+from support.worlds import ASSESSMENTS, COURSE, enrol, key_of, set_up
 
 SMALL, LARGE = 10, 500
 
@@ -89,6 +89,7 @@ def test_a_batch_of_certificates(line: Line, learners: list[str]) -> None:
     progress._wait = 0
     line.certifier  # noqa: B018  the key is made when it is first needed
     line.courses.get([COURSE])
+    line.courses.contents([COURSE, *ASSESSMENTS])
 
     def prepare(some: list[str]) -> None:
         finished(line, some[:40])

@@ -141,7 +141,6 @@ def test_a_lesson_that_is_no_leaf_is_kept_and_counts_nothing(line: Line) -> None
         (from_elsewhere("u", {"contentId": "L1", **DONE}, courseid="other"), "BATCH_NOT_OF_COURSE"),
         (from_elsewhere("stranger", {"contentId": "L1", **DONE}), "USER_NOT_ENROLLED_COURSE"),
         (from_elsewhere("left", {"contentId": "L1", **DONE}), "USER_NOT_ENROLLED_COURSE"),
-        (from_elsewhere("u"), "MANDATORY_PARAMETER_MISSING"),
         (from_elsewhere("", {"contentId": "L1", **DONE}), "MANDATORY_PARAMETER_MISSING"),
         (from_elsewhere("u", {"contentId": " ", **DONE}), "CONTENT_ID_REQUIRED_ERROR"),
         (from_elsewhere("u", {"contentId": "L1"}), "CONTENT_STATUS_MISSING_ERROR"),

@@ -68,19 +68,19 @@ def test_it_is_durable_when_accept_returns(ready: Line) -> None:
 
 
 @pytest.mark.parametrize(
-    ("where", "code"),
+    ("where", "code", "whole"),
     [
-        ({"batchid": "unknown"}, "INVALID_COURSE_BATCH_ID"),
-        ({"courseid": "other"}, "BATCH_NOT_OF_COURSE"),
-        ({"batchid": "future"}, "NOT_A_ON_GOING_BATCH"),
-        ({"batchid": "ended"}, "NOT_A_ON_GOING_BATCH"),
-        ({"batchid": "empty"}, "USER_NOT_ENROLLED_COURSE"),
-        ({"batchid": "left"}, "USER_NOT_ENROLLED_COURSE"),
+        ({"batchid": "unknown"}, "BATCH_NOT_EXISTS", "INVALID_COURSE_BATCH_ID"),
+        ({"courseid": "other"}, "BATCH_NOT_OF_COURSE", ""),
+        ({"batchid": "future"}, "NOT_A_ON_GOING_BATCH", "COURSE_BATCH_NOT_STARTED"),
+        ({"batchid": "ended"}, "NOT_A_ON_GOING_BATCH", "COURSE_BATCH_ALREADY_COMPLETED"),
+        ({"batchid": "empty"}, "NOT_ENROLLED", "USER_NOT_ENROLLED_COURSE"),
+        ({"batchid": "left"}, "NOT_ENROLLED", "USER_NOT_ENROLLED_COURSE"),
     ],
 )
 @pytest.mark.parametrize("kind", ["lesson", "attempt"])
 def test_what_may_not_be_taken_is_named_and_changes_nothing(
-    ready: Line, where: dict[str, str], code: str, kind: str
+    ready: Line, where: dict[str, str], code: str, whole: str, kind: str
 ) -> None:
     batches = [
         open_batch("future", start_date=NOW + DAY, status=1),
@@ -100,7 +100,7 @@ def test_what_may_not_be_taken_is_named_and_changes_nothing(
     )
     outcome = accept(ready, update)
     (refusal,) = outcome.refused
-    assert (refusal.code, refusal.batchid) == (code, where.get("batchid", BATCH))
+    assert (refusal.code, refusal.whole, refusal.batchid) == (code, whole, where.get("batchid", BATCH))
     assert refusal.message
     assert not outcome.accepted
     assert log(ready) == before
@@ -114,7 +114,7 @@ def test_a_batch_is_judged_by_its_dates_and_not_by_its_stored_status(ready: Line
 def test_one_bad_item_does_not_take_the_good_ones_with_it(ready: Line) -> None:
     outcome = accept(ready, saying("u", lesson("u", "L1"), lesson("u", "L2", batchid="unknown"), lesson("u", "L3")))
     assert [one.contentid for one in outcome.lessons] == ["L1", "L3"]
-    assert [(one.contentid, one.code) for one in outcome.refused] == [("L2", "INVALID_COURSE_BATCH_ID")]
+    assert [(one.contentid, one.code) for one in outcome.refused] == [("L2", "BATCH_NOT_EXISTS")]
     ready.drain()
     assert ready.store.enrolments_of_user("u")[0].contentstatus == {"L1": 2, "L3": 2}
 
@@ -195,7 +195,7 @@ def test_the_sync_form_asks_for_a_recount_and_needs_an_enrolment(ready: Line) ->
 
 def test_items_of_somebody_else_go_to_the_topic_for_them(ready: Line) -> None:
     foreign = {"contentId": "L9", "userId": "v", "status": 2}
-    refused = Refusal("L9", BATCH, "UNAUTHORIZED_USER", "not yours", foreign)
+    refused = Refusal("L9", BATCH, "UNAUTHORIZED_USER", "not yours", item=foreign)
     accept(ready, saying("u", lesson("u", "L1"), refused=[refused]))
     (told,) = events_of(ready, topics.INVALID_UPDATES)
     assert told == {"validUserIds": ["u"], "invalidContents": [foreign], "ets": NOW}

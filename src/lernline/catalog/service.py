@@ -29,7 +29,7 @@ def import_course(document: bytes, kinds: AssessmentKinds) -> tuple[Relations, C
     relations = derive(tree, kinds)
     if not relations.leaves:
         raise BadRequest(f"course {relations.course_id} has no lesson: publish it with at least one, then import it")
-    changes = Changes(contents=_contents_of(tree), courses=[course_of(raw, _encode(raw), relations)])
+    changes = Changes(contents=contents_of(tree), courses=[course_of(raw, _encode(raw), relations)])
     return relations, changes
 
 
@@ -76,8 +76,8 @@ def content_of(raw: Mapping[str, Any], *, leaf_nodes_count: int | None = None) -
     )
 
 
-def _contents_of(tree: CourseTree) -> list[Content]:
-    """Metadata of the tree's leaves."""
+def contents_of(tree: CourseTree) -> list[Content]:
+    """What the catalog keeps of a tree's contents."""
     return [
         Content(
             identifier=node.identifier,

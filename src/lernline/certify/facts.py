@@ -23,7 +23,7 @@ class CertifyStore(LearningStore, UserDirectory, Protocol):
 class Files(msgspec.Struct):
     """Facts of many enrolments. ``issued`` is kept current while certificates are made.
 
-    ``assessments`` are those that a course asks of its learners, by course; a course whose tree is not known is missing.
+    ``assessments`` are those that a course asks of its learners; a course whose tree is not known is not among them.
     """
 
     batches: dict[str, Batch]

@@ -91,9 +91,12 @@ def replay(
         letters = _chosen(line.store, numbers, stage, everything=everything)
         for start in range(0, len(letters), _AT_ONCE):
             some = letters[start : start + _AT_ONCE]
-            # first the events: were the process to end between the two, a letter would be replayed again, which is safe
-            line.store.commit(Changes(events=[Event(one.topic, one.key, one.value, one.headers) for one in some]))
-            line.store.close_dead_letters([one.id for one in some], "replayed")
+            line.store.commit(
+                Changes(
+                    events=[Event(one.topic, one.key, one.value, one.headers) for one in some],
+                    closed_letters=[(one.id, "replayed") for one in some],
+                )
+            )
     show(f"{len(letters)} {'record is' if len(letters) == 1 else 'records are'} back on the line.")
 
 

@@ -8,8 +8,6 @@ from typing import Any
 
 import msgspec
 
-from lernline.catalog.tree import CourseTree
-from lernline.model import Content
 from lernline.people.places import Location, Organisation, UserRow, sign_in_type, state_and_district
 
 Row = dict[str, Any]
@@ -59,23 +57,6 @@ def _without_nulls(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_nulls(one) for one in value]
     return value
-
-
-def course_contents(tree: CourseTree) -> list[Content]:
-    """What the catalog keeps of a tree's contents."""
-    return [
-        Content(
-            identifier=node.identifier,
-            name=node.name,
-            status=node.status or "Live",
-            channel=node.channel or None,
-            total_questions=node.total_questions,
-            content_type=node.content_type,
-            mime_type=node.mime_type,
-        )
-        for node in tree.nodes
-        if not node.is_collection
-    ]
 
 
 def relation_leaves(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:

@@ -9,10 +9,10 @@ from typing import Any, Protocol
 import msgspec
 
 from lernline.catalog.relations import AssessmentKinds, derive
-from lernline.catalog.service import course_of
+from lernline.catalog.service import contents_of, course_of
 from lernline.catalog.tree import parse_hierarchy
 from lernline.errors import BadRequest
-from lernline.load.mapping import LOOKUPS, TARGETS, People, course_contents, relation_leaves, stored
+from lernline.load.mapping import LOOKUPS, TARGETS, People, relation_leaves, stored
 from lernline.load.tables import CHUNK_ROWS, SUFFIXES, Rows, dump_table, read_dump, report_unknown
 from lernline.model import Changes, Content
 
@@ -177,7 +177,7 @@ def _add_course(changes: Changes, row: Mapping[str, Any], kinds: AssessmentKinds
         return
     tree = parse_hierarchy(raw, strict=False, identifier=row["identifier"])
     changes.courses.append(course_of(raw, row["hierarchy"].encode(), derive(tree, kinds)))
-    changes.contents.extend(course_contents(tree))
+    changes.contents.extend(contents_of(tree))
 
 
 def _announce_relations(store: TableStore, rows: Rows) -> None:

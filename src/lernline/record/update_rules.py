@@ -83,6 +83,7 @@ class AssessmentInput(msgspec.Struct, frozen=True):
 class Refusal(msgspec.Struct, frozen=True):
     """An item that was not taken, and why (ruling 27).
 
+    ``whole`` is the catalogue's code for a request of which nothing was taken, where it is another than the item's.
     ``item`` is the item itself where it belongs to somebody else; such items go to ``contentstate.invalid``.
     """
 
@@ -90,6 +91,7 @@ class Refusal(msgspec.Struct, frozen=True):
     batchid: str
     code: str
     message: str
+    whole: str = ""
     item: dict[str, Any] | None = None
 
 
@@ -160,8 +162,8 @@ def parse_update(
             refused.append(Refusal(lesson.contentid, "", "COURSE_BATCH_ID_MISSING", message))
         elif lesson.userid not in known and not sender.any_user:
             message = f"contents[{place}].userId is neither the caller nor the user they act for."
-            item_as_sent = msgspec.to_builtins(item)
-            refused.append(Refusal(lesson.contentid, lesson.batchid, "UNAUTHORIZED_USER", message, item_as_sent))
+            sent = msgspec.to_builtins(item)
+            refused.append(Refusal(lesson.contentid, lesson.batchid, "UNAUTHORIZED_USER", message, item=sent))
         else:
             contents.append(lesson)
     assessments = [

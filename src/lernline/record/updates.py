@@ -13,7 +13,7 @@ import msgspec
 
 from lernline import events
 from lernline.clock import Clock
-from lernline.errors import BadRequest, LernlineError
+from lernline.errors import CATALOGUE, BadRequest, LernlineError
 from lernline.model import Attempt, Batch, Enrolment, EnrolmentKey, Event, LessonState, LessonUpdate
 from lernline.record.batch_rules import ONGOING, current_status
 from lernline.record.pending import PendingTail
@@ -24,7 +24,7 @@ from lernline.store.port import LearningStore
 from lernline.stream import topics
 from lernline.stream.port import Stream
 
-UNKNOWN_BATCH = "INVALID_COURSE_BATCH_ID"
+UNKNOWN_BATCH = "BATCH_NOT_EXISTS"
 NOT_ONGOING = "NOT_A_ON_GOING_BATCH"
 _encode = msgspec.json.Encoder().encode
 
@@ -146,18 +146,27 @@ class _Judge:
         self._batches = batches
         self._statuses = {batchid: current_status(batch, now_ms, zone) for batchid, batch in batches.items()}
 
-    def refusal(self, key: EnrolmentKey) -> tuple[str, str] | None:
-        """Code and sentence of a refusal; None when updates may be taken (A-1, A-8, rulings 7 and 8)."""
+    def refusal(self, key: EnrolmentKey) -> Refusal | None:
+        """Why an enrolment's items are refused; None when updates may be taken (A-1, A-8, rulings 7 and 8)."""
         batch = self._batches.get(key.batchid)
         if batch is None:
-            return UNKNOWN_BATCH, f"Batch {key.batchid} does not exist."
+            return Refusal(
+                "", key.batchid, UNKNOWN_BATCH, f"Batch {key.batchid} does not exist.", "INVALID_COURSE_BATCH_ID"
+            )
         if batch.courseid != key.courseid:
-            return "BATCH_NOT_OF_COURSE", f"Batch {key.batchid} belongs to another course than {key.courseid}."
-        if self._statuses[key.batchid] != ONGOING:
-            return NOT_ONGOING, f"Batch {key.batchid} has not begun or has ended."
+            message = f"Batch {key.batchid} belongs to another course than {key.courseid}."
+            return Refusal("", key.batchid, "BATCH_NOT_OF_COURSE", message)
+        status = self._statuses[key.batchid]
+        if status < ONGOING:
+            message = f"Batch {key.batchid} has not begun."
+            return Refusal("", key.batchid, NOT_ONGOING, message, "COURSE_BATCH_NOT_STARTED")
+        if status > ONGOING:
+            message = f"Batch {key.batchid} has ended."
+            return Refusal("", key.batchid, NOT_ONGOING, message, "COURSE_BATCH_ALREADY_COMPLETED")
         enrolment = self.enrolments.get(key)
         if enrolment is None or not enrolment.active:
-            return "USER_NOT_ENROLLED_COURSE", "User is not enrolled to given course batch."
+            message = CATALOGUE["USER_NOT_ENROLLED_COURSE"]
+            return Refusal("", key.batchid, "NOT_ENROLLED", message, "USER_NOT_ENROLLED_COURSE")
         return None
 
 
@@ -181,7 +190,7 @@ def _sync(update: StateUpdate, key: EnrolmentKey, judge: _Judge, outcome: Update
 
 def _take(update: StateUpdate, judge: _Judge, outcome: UpdateOutcome, appended: list[Event]) -> None:
     lessons: dict[EnrolmentKey, list[LessonUpdate]] = {}
-    refusals: dict[EnrolmentKey, tuple[str, str] | None] = {}
+    refusals: dict[EnrolmentKey, Refusal | None] = {}
     items: list[LessonInput | AssessmentInput] = [*update.contents, *update.assessments]
     for item in items:
         key = EnrolmentKey(item.userid, item.courseid, item.batchid)
@@ -189,7 +198,7 @@ def _take(update: StateUpdate, judge: _Judge, outcome: UpdateOutcome, appended: 
             refusals[key] = judge.refusal(key)
         refusal = refusals[key]
         if refusal is not None:
-            outcome.refused.append(Refusal(item.contentid, item.batchid, *refusal))
+            outcome.refused.append(msgspec.structs.replace(refusal, contentid=item.contentid))
         elif isinstance(item, LessonInput):
             outcome.lessons.append(item)
             lessons.setdefault(key, []).append(_lesson(key, item, update))

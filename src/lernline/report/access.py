@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import msgspec
 
-from lernline.errors import Forbidden, Unauthenticated, catalogued
+from lernline.errors import Forbidden, LernlineError, Unauthenticated, catalogued
 from lernline.store.requests import JobRequest
 
 DEFAULT_ROLES = (
@@ -66,7 +66,14 @@ def admit(asker: Asker, channel: str, *, roles: Collection[str], consumer_enable
         return
     own = (asker.tenant or "").casefold() == channel.casefold()
     if not own or asker.roles.isdisjoint(roles or DEFAULT_ROLES):
-        raise catalogued("UNAUTHORIZED_USER", kind=Forbidden)
+        raise not_authorised(asker)
+
+
+def not_authorised(asker: Asker) -> LernlineError:
+    """Why a user may not ask: nobody knows whose they are, or they are known and it is not theirs to ask."""
+    if asker.kind == "user" and asker.tenant is None:
+        return Forbidden("user not found.", code="USER_NOT_FOUND")
+    return catalogued("UNAUTHORIZED_USER", kind=Forbidden)
 
 
 def require_administrator(asker: Asker) -> None:

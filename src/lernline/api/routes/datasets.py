@@ -10,8 +10,8 @@ import msgspec
 from lernline.api import access
 from lernline.api.call import Answer, Call, Route
 from lernline.api.face import Face
-from lernline.errors import BadRequest, Forbidden, catalogued
-from lernline.report.access import Asker
+from lernline.errors import BadRequest
+from lernline.report.access import Asker, not_authorised
 
 _ID = "ekstep.analytics.dataset"
 
@@ -87,7 +87,7 @@ def _for_channel(face: Face, call: Call) -> tuple[Asker, str]:
     request = call.request if call.body else {}
     principal = msgspec.structs.replace(call.principal, roles=asker.roles)
     if channel and not access.DATASET.permits(access.Ask(principal, headers, call.params, request)):
-        raise catalogued("UNAUTHORIZED_USER", kind=Forbidden)
+        raise not_authorised(asker)
     return asker, channel
 
 

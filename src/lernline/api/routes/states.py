@@ -10,13 +10,13 @@ from msgspec import UNSET
 from lernline.api import access
 from lernline.api.call import Call, Route
 from lernline.api.face import Face, Refused, decode_typed
-from lernline.errors import BadRequest, Forbidden, catalogued
+from lernline.errors import CATALOGUE, BadRequest, Forbidden, catalogued
 from lernline.record.state_view import parse_read, shape
 from lernline.record.update_rules import LessonItem, Sender, UpdateBody, UpdateRequest, parse_update
 from lernline.record.updates import NOT_ONGOING, UNKNOWN_BATCH, StateQuery, UpdateOutcome
 
 SUCCESS = {"response": "SUCCESS"}
-_MARKERS = {UNKNOWN_BATCH: "BATCH_NOT_EXISTS", NOT_ONGOING: NOT_ONGOING}
+_MARKERS = frozenset({UNKNOWN_BATCH, NOT_ONGOING})
 _update_decoder = msgspec.json.Decoder(UpdateBody)
 
 
@@ -64,7 +64,7 @@ async def _apply(face: Face, call: Call, request: UpdateRequest) -> dict[str, An
 
 
 def told(outcome: UpdateOutcome) -> dict[str, Any]:
-    """The result map (ruling 27).
+    """The result map: a code per item, lists of batches under two of the codes, and each refusal in full (ruling 27).
 
     Raises:
         LernlineError: nothing at all was accepted.
@@ -77,16 +77,15 @@ def told(outcome: UpdateOutcome) -> dict[str, Any]:
     if outcome.refused:
         for refusal in outcome.refused:
             result.setdefault(refusal.contentid, refusal.code)
-            marker = _MARKERS.get(refusal.code)
-            if marker is not None and refusal.batchid not in result.setdefault(marker, []):
-                result[marker].append(refusal.batchid)
+            if refusal.code in _MARKERS and refusal.batchid not in result.setdefault(refusal.code, []):
+                result[refusal.code].append(refusal.batchid)
         result["errors"] = [
             {"contentId": one.contentid, "batchId": one.batchid, "code": one.code, "message": one.message}
             for one in outcome.refused
         ]
     if not outcome.accepted:
         first = outcome.refused[0]
-        raise Refused(first.message, first.code, result)
+        raise Refused(CATALOGUE.get(first.whole, first.message), first.whole or first.code, result)
     for lesson in outcome.lessons:
         result[lesson.contentid] = "SUCCESS"
     for attempt in outcome.attempts:
@@ -118,9 +117,10 @@ async def aggregate(face: Face, call: Call) -> dict[str, Any]:
         raise catalogued("FORBIDDEN", kind=Forbidden)
     asked = UpdateRequest(request.userId, request.courseId or request.collectionId, None, request.batchId)
     if request.contents is not None:
-        if not request.contents:
+        counted = [_counted(item, asked) for item in request.contents]
+        asked.contents = [item for item in counted if item.status]  # a lesson not begun leaves no row here
+        if not asked.contents:
             return SUCCESS
-        asked.contents = [_counted(item, asked) for item in request.contents]
     await _apply(face, call, asked)
     return SUCCESS
 
