@@ -16,6 +16,7 @@ OPEN_TO_ALL = {
     "/metrics",
     "/files/{token}",
     "/certs/{id}",
+    "/.well-known/did.json",
 }
 
 

@@ -103,6 +103,28 @@ def test_a_batch_that_has_ended_takes_nobody_and_lets_nobody_go(open_batch: Any)
     assert leaving == (400, "COURSE_BATCH_ALREADY_COMPLETED")
 
 
+def test_nobody_leaves_a_course_that_is_complete_by_what_is_stored(open_batch: Any) -> None:
+    open_batch.enrol("u1", status=1, progress=2, contentstatus={"l1": 2, "l2": 2})
+    leaving = enrol(open_batch, open_batch.token("u1"), path="/v1/course/unenroll")
+    assert leaving == (400, "COURSE_BATCH_ALREADY_COMPLETED")
+
+
+def test_an_administrator_sees_the_learners_of_their_channel_and_those_who_are_nobodys(open_batch: Any) -> None:
+    open_batch.enrol("u1")
+    open_batch.course("do_free", channel=None)
+    open_batch.batch("02", "do_free")
+    open_batch.enrol("u1", "02", "do_free")
+    admin = open_batch.token("a1", "ORG_ADMIN", channel="channel-a")
+
+    def seen() -> list[str]:
+        _, body = open_batch.call("POST", "/v2/user/courses/admin/list", {"userId": "u1"}, admin)
+        return sorted(one["batchId"] for one in body["result"]["courses"])
+
+    assert seen() == ["02"]
+    open_batch.profiles(UserProfile(userid="u1", userchannel="channel-a"))
+    assert seen() == ["01", "02"]
+
+
 def test_another_learners_list_is_for_mentors_and_administrators_of_the_tenant(open_batch: Any) -> None:
     open_batch.enrol("u1")
     open_batch.batch("02", mentors=["m2"])

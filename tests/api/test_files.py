@@ -39,3 +39,16 @@ def test_a_request_is_for_people_of_the_channel_with_a_role(service: Any) -> Non
     assert status({}, **own) == 401
     service.profiles(UserProfile(userid="u1", rootorgid="ch", roles=["REPORT_ADMIN"]))
     assert status(service.token("u1"), **own) == 200
+
+
+def test_the_directory_s_roles_and_tenant_count_where_it_states_any(service: Any) -> None:
+    def status(uid: str, path: str = "/request/list/x", method: str = "GET", **token: Any) -> int:
+        headers = service.token(uid, "ORG_ADMIN", channel="ch", **token) | {"X-Channel-ID": "ch"}
+        body = {"filters": {"channel": "ch"}} if method == "POST" else None
+        return int(service.call(method, path, body, headers)[0])
+
+    assert (status("u1"), status("u1", "/request/search", "POST")) == (200, 200)
+    service.profiles(UserProfile(userid="u1", rootorgid="ch", roles=["PUBLIC"]))
+    assert (status("u1"), status("u1", "/request/search", "POST")) == (403, 403)
+    service.profiles(UserProfile(userid="u2", rootorgid="ch"), UserProfile(userid="u3", rootorgid="elsewhere"))
+    assert (status("u2"), status("u3")) == (200, 403)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lernline.clock import FixedClock
 from lernline.errors import BadRequest
-from lernline.model import Changes, Enrolment, Event
+from lernline.model import Changes, Content, Enrolment, Event
 from lernline.record.progress_events import read_update
 from lernline.stream import topics
 from lernline.stream.port import Record
@@ -165,6 +165,42 @@ def test_what_cannot_be_applied_is_set_aside_with_its_reason_and_creates_nothing
     assert table(line, "SELECT * FROM user_content_consumption") == []
     assert table(line, "SELECT * FROM event_identity") == []
     assert len(table(line, "SELECT * FROM user_enrolments")) == 2
+
+
+def test_an_update_that_names_no_content_is_skipped_and_counted(line: Line) -> None:
+    set_up(line)
+    enrol(line, "u")
+    line.stream.append([from_elsewhere("u")])
+    counted: dict[str, int] = {}
+    line.drain(lambda _, counts: counted.update(counts))
+    assert (counted["skipped-events-count"], letters(line), row(line).contentstatus) == (1, [], {})
+
+
+def test_a_content_without_id_or_status_does_not_cost_the_others_theirs(line: Line) -> None:
+    set_up(line)
+    enrol(line, "u")
+    line.stream.append([from_elsewhere("u", {"contentId": "", **DONE}, {"contentId": "L2"}, {"contentId": "L1", **DONE})])
+    line.drain()
+    assert (letters(line), row(line).contentstatus) == ([], {"L1": 2})
+
+
+def test_an_update_of_a_retired_course_without_a_tree_is_set_aside_and_counted_apart(line: Line) -> None:
+    line.store.commit(Changes(batches=[open_batch()], contents=[Content(COURSE, status="Retired")]))
+    enrol(line, "u")
+    line.stream.append([from_elsewhere("u", {"contentId": "L1", **DONE})])
+    counted: dict[str, int] = {}
+    line.drain(lambda _, counts: counted.update(counts))
+    assert letters(line) == ["COURSE_RETIRED"]
+    assert (counted.get("retired-consumption-events-count"), counted.get("failed-events-count")) == (1, None)
+
+
+def test_a_sync_of_an_enrolment_without_lessons_writes_nothing(line: Line) -> None:
+    set_up(line)
+    enrol(line, "u")
+    before = row(line)
+    line.updates.accept([asking_for_sync("u")])
+    line.drain()
+    assert (row(line), aggregates(line, "u")) == (before, {})
 
 
 def test_a_refused_update_is_told_to_operators_in_plain_json(line: Line) -> None:

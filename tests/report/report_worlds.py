@@ -168,29 +168,12 @@ class MemoryReads:
             }
         )
 
-    def profiles(self, user_ids: pa.Array) -> pa.Table:
+    def profiles(self, user_ids: pa.Array, fields: Sequence[str]) -> pa.Table:
         known = [one for user in user_ids.to_pylist() if (one := self.by_id[user]).profile is not None]
         columns = {"userid": pa.array([one.userid for one in known], _TEXT)}
-        for name in PROFILE_FIELDS:
+        for name in fields:
             columns[name] = pa.array([(one.profile or {}).get(name) for one in known], _TEXT)
         return pa.table(columns)
 
     def _of(self, page: pa.Table) -> list[Learner]:
         return [self.by_id[user] for user in page.column("userid").to_pylist()]
-
-
-PROFILE_FIELDS = (
-    "firstname",
-    "lastname",
-    "rootorgid",
-    "orgname",
-    "state",
-    "district",
-    "block",
-    "cluster",
-    "schoolname",
-    "schooludisecode",
-    "board",
-    "usertype",
-    "usersubtype",
-)

@@ -106,6 +106,23 @@ def test_a_level_that_needs_a_key_nobody_can_look_up_is_refused(office: Office) 
     assert table(office.line, "SELECT * FROM job_request") == []
 
 
+@pytest.mark.parametrize("stated", ["2021-01-01", "2021-01-01T00:00:00Z", 1_609_459_200_000])
+def test_a_dataset_may_be_available_from_a_day_or_a_time(office: Office, stated: object) -> None:
+    entry = {
+        "dataset": "mine",
+        "datasetType": "druid",
+        "version": "v1",
+        "visibility": "private",
+        "authorizedRoles": ["ORG_ADMIN"],
+        "availableFrom": stated,
+    }
+    office.desk.dataset_add(SERVICE, entry)
+    (shown,) = [one for one in office.desk.dataset_list(SERVICE)["datasets"] if one["dataset"] == "mine"]
+    assert shown["availableFrom"] == 1_609_459_200_000
+    with pytest.raises(BadRequest, match="availableFrom"):
+        office.desk.dataset_add(SERVICE, {**entry, "availableFrom": "soon"})
+
+
 def test_a_registered_schema_judges_the_request(office: Office) -> None:
     schema = {"type": "object", "properties": {"datasetConfig": {"type": "object", "required": ["programId"]}}}
     entry = {

@@ -219,10 +219,16 @@ def test_a_user_speaks_for_their_own_channel_with_a_fitting_role() -> None:
         (USER, "org-2", ()),
         (USER, "org-1", ("ORG_ADMIN",)),
         (Asker("user", "u", frozenset(), "org-1"), "org-1", ()),
-        (Asker("user", "u", frozenset({"ORG_ADMIN"}), None), "org-1", ()),
     ):
         with pytest.raises(Forbidden, match=r"You are not authorized\."):
             access.admit(asker, channel, roles=roles, consumer_enabled=True)
+
+
+def test_a_user_whose_tenant_nobody_knows_is_told_that_they_were_not_found() -> None:
+    stranger = Asker("user", "u", frozenset({"ORG_ADMIN"}), None)
+    with pytest.raises(Forbidden, match=r"user not found\.") as refused:
+        access.admit(stranger, "org-1", roles=(), consumer_enabled=False)
+    assert refused.value.code == "USER_NOT_FOUND"
 
 
 def test_others_need_a_channel_and_consumers_the_mapping() -> None:

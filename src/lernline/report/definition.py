@@ -90,6 +90,7 @@ class ReportDefinition(msgspec.Struct, frozen=True):
         job_id: name of the dataset in requests and of the folder of its files.
         title: what people call it.
         layouts: fixed columns by layout; the first one is the default.
+        profile_fields: what each layout asks of the user directory, under the names of ``UserProfile``.
         dynamic: columns that follow from the course, after the fixed ones.
         read: further tables that a page needs, by name. ``page`` (columns ``row`` and those of
             ``BatchReads.enrolments`` with times as UTC timestamps) and ``profiles`` are there already.
@@ -103,6 +104,7 @@ class ReportDefinition(msgspec.Struct, frozen=True):
     job_id: str
     title: str
     layouts: dict[str, tuple[Column, ...]]
+    profile_fields: dict[str, tuple[str, ...]]
     dynamic: Callable[[Context], tuple[Column, ...]]
     read: Callable[[BatchReads, Tables, Context], dict[str, Any]]
     expression: Callable[[Frames, Context], Any]

@@ -5,7 +5,7 @@ A page is all that is held in memory, whatever the batch; nothing is written to 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, closing
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-ProfileTable = Callable[["pa.Array"], "pa.Table"]
+ProfileTable = Callable[["pa.Array", Sequence[str]], "pa.Table"]
 
 
 class EngineFault(LernlineError):
@@ -56,7 +56,7 @@ class BatchReport:
         definition: which report.
         context: of which batch, in which layout.
         reads: opens the batch's bulk reads; they are used by the thread that iterates.
-        profiles: the user directory, in bulk.
+        profiles: the user directory, in bulk: profiles of some learners, and which fields of them.
         zone: of the times in the file.
         page_size: learners held in memory at once.
         only_tenant: the requester's tenant where it is not the course's own (exhaust.md 3.5), else None.
@@ -107,9 +107,12 @@ class BatchReport:
                 yield from self._rows(connection, reads, tables, context)
 
     def _pages(self, reads: BatchReads, count: Count) -> Iterator[Tables]:
+        fields = self._definition.profile_fields[self._context.options.layout]
+        if self._only_tenant is not None:
+            fields = (*fields, "rootorgid")
         for number, enrolments in enumerate(reads.enrolments(self._page_size)):
             page = _prepared(enrolments)
-            profiles = self._profiles(page.column("userid").combine_chunks())
+            profiles = self._profiles(page.column("userid").combine_chunks(), fields)
             count.missing_profiles += page.num_rows - profiles.num_rows
             if self._only_tenant is not None:
                 page, profiles = _of_tenant(page, profiles, self._only_tenant, count)

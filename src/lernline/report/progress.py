@@ -292,6 +292,10 @@ PROGRESS = ReportDefinition(
     job_id="progress-exhaust",
     title="Progress of a batch",
     layouts={"default": DEFAULT, "v2": V2},
+    profile_fields={
+        "default": ("firstname", "lastname", "state", "district"),
+        "v2": tuple(column.name for column in V2 if column.personal),
+    },
     dynamic=dynamic,
     read=read,
     expression=expression,

@@ -131,8 +131,8 @@ class UserDirectory(Protocol):
         """Profiles of those learners that are known."""
         ...
 
-    def profile_table(self, user_ids: pa.StringArray) -> pa.Table:
-        """The same in bulk, known ones only; columns of ``UserProfile`` as text, ``userid`` first."""
+    def profile_table(self, user_ids: pa.StringArray, fields: Sequence[str]) -> pa.Table:
+        """The same in bulk, known ones only: ``userid`` and the named fields of ``UserProfile``, all text."""
         ...
 
     def save_profiles(self, profiles: Sequence[UserProfile]) -> None:

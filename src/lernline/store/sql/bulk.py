@@ -6,7 +6,7 @@ reading and computing share the processors. One page is held ahead, no more.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, Self
 
@@ -21,13 +21,6 @@ from lernline.store.sql.engine import Database
 from lernline.store.sql.rows import PROFILE_COLUMNS
 
 Kind = Literal["units", "scores"]
-
-_TEXTS = PROFILE_COLUMNS[:-1]
-_PROFILES = (
-    f"SELECT u.id AS userid, {', '.join(f'''coalesce(u.{name}, '') AS {name}''' for name in _TEXTS)}"  # noqa: S608
-    " FROM json_each(?1) k JOIN user u ON u.id = k.value"
-)
-_PROFILE_SCHEMA = pa.schema([("userid", pa.string()), *((name, pa.string()) for name in _TEXTS)])
 
 
 class SqlBatchReads:
@@ -116,8 +109,17 @@ def _within(table: pa.Table, first: str, last: str, page: Page) -> pa.Table:
     return table.filter(inside)
 
 
-def profile_table(db: Database, user_ids: pa.StringArray) -> pa.Table:
-    """Profiles of those learners that are known, all columns text; absent values are empty."""
+def profile_table(db: Database, user_ids: pa.StringArray, fields: Sequence[str]) -> pa.Table:
+    """Profiles of those learners that are known, all columns text; absent values are empty.
+
+    Raises:
+        ValueError: a field is none of a profile.
+    """
+    unknown = set(fields) - set(PROFILE_COLUMNS)
+    if unknown:
+        raise ValueError(f"a profile has no field {', '.join(sorted(unknown))}")
+    columns = ", ".join(f"coalesce(u.{name}, '') AS {name}" for name in fields)
+    query = f"SELECT u.id AS userid, {columns} FROM json_each(?1) k JOIN user u ON u.id = k.value"  # noqa: S608  checked
     with connect(db.path, autocommit=True) as connection:
-        rows = fetch(connection, _PROFILES, (msgspec.json.encode(user_ids.to_pylist()).decode(),))
-    return rows.cast(_PROFILE_SCHEMA)
+        rows = fetch(connection, query, (msgspec.json.encode(user_ids.to_pylist()).decode(),))
+    return rows.cast(pa.schema([("userid", pa.string()), *((name, pa.string()) for name in fields)]))

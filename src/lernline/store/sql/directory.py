@@ -34,11 +34,11 @@ class DirectoryTable:
             found = connection.execute(_known, as_parameter([(one,) for one in user_ids]))
             return {row[0]: rows.profile_from_row(row) for row in found}
 
-    def profile_table(self, user_ids: pa.StringArray) -> pa.Table:
-        """The same in bulk, known ones only; columns of ``UserProfile`` as text, ``userid`` first."""
+    def profile_table(self, user_ids: pa.StringArray, fields: Sequence[str]) -> pa.Table:
+        """The same in bulk, known ones only: ``userid`` and the named fields of ``UserProfile``, all text."""
         from lernline.store.sql.bulk import profile_table  # noqa: PLC0415  Arrow is only loaded where reports are made
 
-        return profile_table(self.db, user_ids)
+        return profile_table(self.db, user_ids, fields)
 
     def save_profiles(self, profiles: Sequence[UserProfile]) -> None:
         """Insert or replace profiles."""
