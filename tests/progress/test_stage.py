@@ -179,7 +179,9 @@ def test_an_update_that_names_no_content_is_skipped_and_counted(line: Line) -> N
 def test_a_content_without_id_or_status_does_not_cost_the_others_theirs(line: Line) -> None:
     set_up(line)
     enrol(line, "u")
-    line.stream.append([from_elsewhere("u", {"contentId": "", **DONE}, {"contentId": "L2"}, {"contentId": "L1", **DONE})])
+    line.stream.append(
+        [from_elsewhere("u", {"contentId": "", **DONE}, {"contentId": "L2"}, {"contentId": "L1", **DONE})]
+    )
     line.drain()
     assert (letters(line), row(line).contentstatus) == ([], {"L1": 2})
 

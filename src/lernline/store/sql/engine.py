@@ -109,13 +109,14 @@ def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
     connection.isolation_level = None
     cursor = connection.cursor()
     for pragma in (
+        "page_size=8192",  # for a new file: a row with a course's statuses must not overflow its page
         "journal_mode=WAL",
         "synchronous=FULL",
         "foreign_keys=OFF",
         "cache_size=-65536",
         "mmap_size=1073741824",
         "temp_store=MEMORY",
-        "wal_autocheckpoint=4000",
+        "wal_autocheckpoint=2000",
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
