@@ -315,6 +315,7 @@ def test_batches_are_found_by_course_creator_and_mentor(store: Store) -> None:
     assert found(created_by="m1") == ["b1", "b3"]
     assert found(mentor="m2") == ["b1", "b3"]
     assert found(mentor="m") == []
+    assert (found(created_by="M1"), found(mentor="M2")) == (["b1", "b3"], ["b1", "b3"])
     assert found(course_ids=["c1", "c2"], created_by="m1", mentor="m3") == ["b1"]
 
 

@@ -85,7 +85,7 @@ class LearningStore(Protocol):
     def search_batches(
         self, *, course_ids: Sequence[str] = (), created_by: str | None = None, mentor: str | None = None
     ) -> list[Batch]:
-        """Batches that fit what is given; no argument gives all."""
+        """Batches that fit what is given; no argument gives all. The case of users' ids does not matter."""
         ...
 
     def credentials(self, keys: Iterable[EnrolmentKey]) -> dict[EnrolmentKey, list[Credential]]:

@@ -209,15 +209,17 @@ class LearningReads:
     def search_batches(
         self, *, course_ids: Sequence[str] = (), created_by: str | None = None, mentor: str | None = None
     ) -> list[Batch]:
-        """Batches that fit what is given; no argument gives all."""
+        """Batches that fit what is given; no argument gives all. The case of users' ids does not matter."""
         query = select(*_batch_columns)
         if course_ids:
             query = query.where(_batch.c.courseid.in_(course_ids))
         if created_by is not None:
-            query = query.where(_batch.c.createdby == created_by)
+            query = query.where(func.lower(_batch.c.createdby) == created_by.lower())
         if mentor is not None:
             listed = func.json_each(func.coalesce(_batch.c.mentors, "[]")).table_valued("value", name="m")
-            query = query.where(or_(select(1).select_from(listed).where(listed.c.value == mentor).exists()))
+            query = query.where(
+                or_(select(1).select_from(listed).where(func.lower(listed.c.value) == mentor.lower()).exists())
+            )
         with self.db.reading() as connection:
             return [rows.batch_from_row(row, self.zone_name) for row in connection.execute(query)]
 
