@@ -122,9 +122,10 @@ def _visible(
     def may_see(row: Enrolment) -> bool:
         batch, content = batches.get(row.batchid), contents.get(row.courseid)
         leads = batch is not None and actor.userid is not None and rules.may_lead_stored(batch, actor.userid)
-        channel = content.channel if content is not None else None
-        in_tenant = channel in own if channel else not learners
-        return leads or (actor.administrator and in_tenant)
+        # what names no tenant is the installation's own: its courses, its learners and its administrators alike
+        home = desk.settings.default_channel
+        channel = (content.channel if content is not None else None) or home
+        return leads or (actor.administrator and channel in (own or {home}))
 
     visible = [row for row in rows if may_see(row)]
     if not visible:

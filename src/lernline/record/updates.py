@@ -86,7 +86,7 @@ class Updates:
         wanted = [_keys(update) for update in updates]
         keys = {key for some in wanted for key in some}
         judge = _Judge(
-            self._store.enrolments(keys),
+            self._store.memberships(keys),
             self._store.batches(key.batchid for key in keys),
             self._clock.now_ms(),
             self._zone,
@@ -137,12 +137,12 @@ class _Judge:
 
     def __init__(
         self,
-        enrolments: dict[EnrolmentKey, Enrolment],
+        members: dict[EnrolmentKey, bool],
         batches: dict[str, Batch],
         now_ms: int,
         zone: tzinfo,
     ) -> None:
-        self.enrolments = enrolments
+        self.members = members
         self._batches = batches
         self._statuses = {batchid: current_status(batch, now_ms, zone) for batchid, batch in batches.items()}
 
@@ -163,8 +163,7 @@ class _Judge:
         if status > ONGOING:
             message = f"Batch {key.batchid} has ended."
             return Refusal("", key.batchid, NOT_ONGOING, message, "COURSE_BATCH_ALREADY_COMPLETED")
-        enrolment = self.enrolments.get(key)
-        if enrolment is None or not enrolment.active:
+        if not self.members.get(key, False):
             message = CATALOGUE["USER_NOT_ENROLLED_COURSE"]
             return Refusal("", key.batchid, "NOT_ENROLLED", message, "USER_NOT_ENROLLED_COURSE")
         return None
@@ -178,7 +177,7 @@ def _keys(update: StateUpdate) -> set[EnrolmentKey]:
 
 
 def _sync(update: StateUpdate, key: EnrolmentKey, judge: _Judge, outcome: UpdateOutcome, appended: list[Event]) -> None:
-    if key not in judge.enrolments:
+    if key not in judge.members:
         message = f"No Enrolment found for userId: {key.userid}, batchId: {key.batchid}, courseId: {key.courseid}"
         outcome.error = BadRequest(message, code="USER_NOT_ENROLLED_COURSE")
         return

@@ -54,6 +54,10 @@ class LearningStore(Protocol):
         """Enrolment rows, active or not."""
         ...
 
+    def memberships(self, keys: Iterable[EnrolmentKey]) -> dict[EnrolmentKey, bool]:
+        """Which of these enrolments exist, and whether each is active."""
+        ...
+
     def enrolments_of_user(self, userid: str) -> list[Enrolment]:
         """All rows of one learner, newest enrolment first, rows without a date last."""
         ...

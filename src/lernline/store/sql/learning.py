@@ -61,6 +61,9 @@ _batches_by_id = select(*_batch_columns).select_from(_keys.join(_batch, on_key(_
 _enrolments_by_key = select(*_enrolment_columns).select_from(
     _keys.join(_enrolment, on_key(_keys, _enrolment.c.userid, _enrolment.c.courseid, _enrolment.c.batchid))
 )
+_memberships_by_key = select(*_columns(_enrolment, ("userid", "courseid", "batchid", "active"))).select_from(
+    _keys.join(_enrolment, on_key(_keys, _enrolment.c.userid, _enrolment.c.courseid, _enrolment.c.batchid))
+)
 _enrolments_of_user = select(*_enrolment_columns).select_from(
     _keys.join(_enrolment, on_key(_keys, _enrolment.c.userid))
 )
@@ -142,6 +145,12 @@ class LearningReads:
                 rows.enrolment_from_row(row) for row in connection.execute(_enrolments_by_key, as_parameter(keys)).all()
             )
             return {enrolment.key: enrolment for enrolment in found}
+
+    def memberships(self, keys: Iterable[EnrolmentKey]) -> dict[EnrolmentKey, bool]:
+        """Which of these enrolments exist, and whether each is active."""
+        with self.db.reading() as connection:
+            found = connection.execute(_memberships_by_key, as_parameter(keys)).all()
+            return {EnrolmentKey(*row[:3]): row[3] is None or bool(row[3]) for row in found}
 
     def enrolments_of_user(self, userid: str) -> list[Enrolment]:
         """All rows of one learner, newest enrolment first, rows without a date last."""
