@@ -116,7 +116,7 @@ def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
         "cache_size=-65536",
         "mmap_size=1073741824",
         "temp_store=MEMORY",
-        "wal_autocheckpoint=2000",
+        "wal_autocheckpoint=20000",  # 160 MB: pages that change again and again are moved to the file once
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
