@@ -101,10 +101,12 @@ def migrate(data: Data = None, sets: Sets = None) -> None:
 def _serve(settings: Settings, *, with_parent: bool) -> None:
     stop = _stop_on_signals(with_parent=with_parent)
     from lernline.commands.server import run_server  # noqa: PLC0415
+    from lernline.stream.worker import tune_collector  # noqa: PLC0415
 
     with patient_line(settings, stop) as line:
         if line is not None:
             _configure_telemetry(settings)
+            tune_collector()
             run_server(line, stop)
 
 

@@ -49,7 +49,7 @@ class Stage(Protocol):
 
 
 def tune_collector() -> None:
-    """Let the cyclic collector run a tenth as often: a batch makes many rows and none of them in cycles."""
+    """Let the cyclic collector run far less often: batches and requests make many objects and hardly a cycle."""
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
 
