@@ -46,7 +46,7 @@ class Settings(BaseSettings):
 
     worker_batch_size: int = Field(1000, ge=1, description="Records after which a worker's batch closes.")
     worker_batch_wait_ms: int = Field(
-        100, ge=0, description="Milliseconds after which it closes anyway, counted from the batch before it."
+        200, ge=0, description="Milliseconds after which it closes anyway, counted from the batch before it."
     )
     api_batch_size: int = Field(256, ge=1, description="Waiting requests that are handled in one unit of work.")
     log_retention_hours: float = Field(
