@@ -31,11 +31,6 @@ def message_id(at_ms: int, *cause: object) -> str:
     return f"LP.{at_ms}.{_derived(cause)}"
 
 
-def audit_id(*cause: object) -> str:
-    """``LP.AUDIT.<uuid>`` of a cause."""
-    return f"LP.AUDIT.{_derived(cause)}"
-
-
 def progress_update(
     userid: str, courseid: str, batchid: str, contents: Sequence[dict[str, Any]], at_ms: int, mid: str
 ) -> bytes:

@@ -31,11 +31,6 @@ def as_parameter(keys: Iterable[Sequence[object]]) -> dict[str, str]:
     return {KEYS: msgspec.json.encode([list(key) for key in keys]).decode()}
 
 
-def columns_of(table: Table) -> list[str]:
-    """Names of a table's columns in order."""
-    return [column.name for column in table.columns]
-
-
 class Upsert:
     """Insert rows, or update the ones that exist, many in one call.
 
